@@ -1,0 +1,31 @@
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+.PHONY: run test lint bench install clean
+
+run: $(VENV)/.installed ## open the workstation
+	$(VENV)/bin/shyper-tui
+
+test: $(VENV)/.installed-dev ## run the tests
+	$(PYTHON) -m pytest -n 2
+
+lint: $(VENV)/.installed-dev ## linters, types, import contracts
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.installed ## measure, compared with QEMU where it is installed
+	$(VENV)/bin/shyper-tui bench
+
+$(VENV)/bin/python:
+	python3 -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	$(PYTHON) -m pip install --quiet --retries 5 -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PYTHON) -m pip install --quiet --retries 5 -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)
