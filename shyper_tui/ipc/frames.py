@@ -1,0 +1,76 @@
+"""Frames on the socket: a 4-byte big-endian length and one msgpack map, at most 16 MiB.
+
+Maps: `{"k": "req", "id": n, "m": method, "a": {…}}`, `{"k": "rep", "id": n, "r": …}`,
+`{"k": "err", "id": n, "code": …, "message": …, "diagnostics": […]}`, `{"k": "ev", "m": name, "a": {…}}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgpack
+
+MAX_FRAME = 16 * 1024 * 1024
+"""Largest body of a frame in bytes."""
+
+LENGTH_SIZE = 4
+KINDS = frozenset({"req", "rep", "err", "ev"})
+
+Frame = dict[str, Any]
+
+
+class FrameError(Exception):
+    """The peer sent something that is no frame; `code` is one of frame-too-large, frame-garbage, frame-truncated."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def encode(frame: Frame) -> bytes:
+    """The bytes of one frame; FrameError when its body would exceed MAX_FRAME."""
+    body: bytes = msgpack.packb(frame, use_bin_type=True)
+    if len(body) > MAX_FRAME:
+        raise FrameError("frame-too-large", f"a frame of {len(body)} bytes exceeds the limit of {MAX_FRAME}")
+    return len(body).to_bytes(LENGTH_SIZE, "big") + body
+
+
+def decode(body: bytes) -> Frame:
+    """The map in a frame's body, with a known kind and the fields of that kind; FrameError for anything else."""
+    try:
+        frame = msgpack.unpackb(body, raw=False, strict_map_key=True)
+    except Exception as error:  # msgpack raises its own family, ValueError, UnicodeDecodeError and RecursionError
+        raise FrameError("frame-garbage", f"the frame is no msgpack map ({type(error).__name__})") from None
+    if not isinstance(frame, dict):
+        raise FrameError("frame-garbage", f"the frame is a {type(frame).__name__}, not a map")
+    kind = frame.get("k")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise FrameError("frame-garbage", f"the frame has no known kind: {str(kind)[:40]!r}")
+    if kind != "ev" and (not isinstance(frame.get("id"), int) or isinstance(frame["id"], bool)):
+        raise FrameError("frame-garbage", f"the {kind} frame has no integer id")
+    if kind in ("req", "ev"):
+        if not isinstance(frame.get("m"), str):
+            raise FrameError("frame-garbage", f"the {kind} frame has no method name")
+        if not isinstance(frame.setdefault("a", {}), dict):
+            raise FrameError("frame-garbage", f"the arguments of {frame['m'][:40]!r} are no map")
+    return frame
+
+
+async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
+    """The next frame, or None at a clean end of the stream; FrameError when the stream holds something else."""
+    try:
+        header = await reader.readexactly(LENGTH_SIZE)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise FrameError("frame-truncated", "the connection ended inside a frame's length") from None
+        return None
+    length = int.from_bytes(header, "big")
+    if length > MAX_FRAME:
+        raise FrameError("frame-too-large", f"a frame of {length} bytes exceeds the limit of {MAX_FRAME}")
+    try:
+        return decode(await reader.readexactly(length))
+    except asyncio.IncompleteReadError as error:
+        got = len(error.partial)
+        raise FrameError("frame-truncated", f"the connection ended after {got} of {length} bytes") from None
