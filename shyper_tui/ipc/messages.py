@@ -14,9 +14,9 @@ from shyper_tui.ipc.codec import MessageError, from_wire, to_wire
 
 __all__ = [
     "CONSOLE_WINDOW", "ENGINE_STATES", "PROTOCOL", "TICKS_PER_SECOND",
-    "ConsoleChunk", "Diagnostic", "DisassemblyLine", "EngineError", "HartStatus", "Hello", "MachineStatus",
-    "MessageError", "PlicContext", "PlicController", "PlicSnapshot", "PlicSource", "ScenarioStatus", "ScenarioStep",
-    "VcpuSnapshot", "VcpusSnapshot", "VmInfo", "Welcome", "WorkerExit", "from_wire", "to_wire",
+    "ConsoleChunk", "Diagnostic", "DisassemblyLine", "EngineError", "EngineOptions", "HartStatus", "Hello",
+    "MachineStatus", "MessageError", "PlicContext", "PlicController", "PlicSnapshot", "PlicSource", "ScenarioStatus",
+    "ScenarioStep", "VcpuSnapshot", "VcpusSnapshot", "VmInfo", "Welcome", "WorkerExit", "from_wire", "to_wire",
 ]  # fmt: skip
 
 PROTOCOL = 1
@@ -49,6 +49,39 @@ class Welcome:
     protocol: int
     version: str
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioStep:
+    """One step of a scripted run: `action` "until" (wait until the VM's console has shown `text`) or "send" (type
+    it)."""
+
+    action: str
+    vm: int
+    text: str
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What an engine builds when it starts.
+
+    * `embedded`: the built-in supervisor and guest even where Linux images are installed
+    * `mvm`: JSON file of the managing VM; None: the built-in configuration
+    * `vms`: JSON files of the guest VMs; None: the sample that fits the managing VM
+    * `clock`: "virtual" (time follows retired instructions, runs repeat exactly) or "wall"
+    * `log_dir`: folder of the raw console logs (`vm0.log` …); None: a folder of its own in the user's state folder
+    * `script`: steps done inside the engine at exact instructions, so that scripted runs repeat exactly, too
+    * `detach`: go on when the last owner has gone
+    """
+
+    embedded: bool = False
+    mvm: str | None = None
+    vms: list[str] | None = None
+    clock: str = "wall"
+    log_dir: str | None = None
+    script: list[ScenarioStep] = field(default_factory=list)
+    detach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +227,6 @@ class Diagnostic:
     code: str
     message: str
     remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioStep:
-    """One step of a scripted run: `action` "until" (wait until the VM's console has shown `text`) or "send" (type
-    it)."""
-
-    action: str
-    vm: int
-    text: str
-    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)

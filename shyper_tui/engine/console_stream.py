@@ -1,0 +1,107 @@
+"""Every VM's console as one stream of bytes since power-on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+RING_SIZE = 1024 * 1024
+"""Bytes kept for readers that come late."""
+
+Listener = Callable[[], None]
+Tap = Callable[[bytes], None]
+
+
+class ConsoleStream:
+    """Bytes with a running offset, the last RING_SIZE of them kept; all of them appended to the raw log file, if any.
+
+    The machine's thread writes; any thread reads. Listeners hear that there is something new, taps get the bytes: both
+    are called in the writer's thread, taps at the exact instruction, so that scripts repeat exactly.
+    """
+
+    def __init__(self, log_file: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._ring = bytearray()
+        self._start = 0
+        self._listeners: tuple[Listener, ...] = ()
+        self._taps: tuple[Tap, ...] = ()
+        self._closed = False
+        self._log: BinaryIO | None = None
+        if log_file is not None:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
+            self._log = log_file.open("wb", buffering=64 * 1024)
+
+    @property
+    def end(self) -> int:
+        """Offset behind the last byte."""
+        return self._start + len(self._ring)
+
+    @property
+    def start(self) -> int:
+        """Offset of the oldest byte that is kept."""
+        return self._start
+
+    @property
+    def closed(self) -> bool:
+        """The VM was removed: no byte will come any more."""
+        return self._closed
+
+    def write(self, data: bytes) -> None:
+        """Appends the guest's output."""
+        if not data or self._closed:
+            return
+        with self._lock:
+            self._ring += data
+            if len(self._ring) > 2 * RING_SIZE:  # cut rarely: cutting moves a MiB
+                excess = len(self._ring) - RING_SIZE
+                del self._ring[:excess]
+                self._start += excess
+            if self._log is not None:
+                self._log.write(data)
+        for tap in self._taps:
+            tap(data)
+        for listener in self._listeners:
+            listener()
+
+    def read(self, offset: int, limit: int) -> tuple[int, bytes]:
+        """At most `limit` bytes from `offset` on and where they really start: later than asked for when older bytes
+        were dropped; at the end when `offset` lies beyond it."""
+        with self._lock:
+            first = min(max(offset, self._start), self.end)
+            at = first - self._start
+            return first, bytes(self._ring[at : at + limit])
+
+    def tail(self, limit: int) -> bytes:
+        """The last `limit` bytes."""
+        return self.read(max(0, self.end - limit), limit)[1]
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Calls `listener()` after each write and at the end; returns the function that ends this."""
+        self._listeners = (*self._listeners, listener)
+
+        def stop() -> None:
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+        return stop
+
+    def tap(self, tap: Tap) -> None:
+        """Calls `tap(data)` in the writer's thread for each write from now on."""
+        self._taps = (*self._taps, tap)
+
+    def flush(self) -> None:
+        """Writes what the log file still buffers."""
+        with self._lock:
+            if self._log is not None:
+                self._log.flush()
+
+    def close(self) -> None:
+        """Ends the stream and its log file; what is kept stays readable."""
+        with self._lock:
+            self._closed = True
+            if self._log is not None:
+                self._log.close()
+                self._log = None
+        for listener in self._listeners:
+            listener()

@@ -1,0 +1,270 @@
+"""The engine's Python API: the same for the TUI, the command line, tests, and your own scripts.
+
+    async with await Client.start({"embedded": True}) as client:
+        await client.console.expect(0, "mvm# ", timeout=10)
+        await client.console.write(0, b"shyper vm list\\n")
+        print(await client.console.expect(0, "mvm# ", timeout=10))
+
+Every method may raise `EngineError(code, message, diagnostics)`: the engine refused, or is gone (`engine-gone`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from shyper_tui.ipc.connection import Connection
+from shyper_tui.ipc.messages import (
+    PROTOCOL,
+    ConsoleChunk,
+    EngineError,
+    EngineOptions,
+    Hello,
+    MachineStatus,
+    MessageError,
+    PlicSnapshot,
+    ScenarioStatus,
+    VcpusSnapshot,
+    VmInfo,
+    Welcome,
+    WorkerExit,
+    from_wire,
+    to_wire,
+)
+from shyper_tui.ipc.process import EngineProcess, LogListener
+
+
+class VmCalls:
+    """`client.vm`: the virtual machines. VM 0 is the managing VM, 1 to 7 are guests."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._request = connection.request
+
+    async def list(self) -> list[VmInfo]:
+        """All configured VMs by id. Waits while the engine is booting."""
+        return from_wire(list[VmInfo], await self._request("vm.list"))
+
+    async def config(self, text: str, directory: str = "", file: str = "") -> VmInfo:
+        """Adds a VM from a configuration's JSON text. Relative file names in it are looked up in `directory` (default:
+        the current one); `file` names the text in diagnostics. A refusal carries all diagnostics."""
+        folder = os.path.abspath(directory or os.curdir)  # noqa: ASYNC240 (no disk access)
+        return from_wire(VmInfo, await self._request("vm.config", text=text, directory=folder, file=file))
+
+    async def config_file(self, path: str | Path) -> VmInfo:
+        """Adds a VM from a configuration file."""
+        try:
+            text = await asyncio.to_thread(Path(path).read_text, encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+            raise EngineError("config-file", f"{path} cannot be read: {reason}") from None
+        return await self.config(text, str(Path(path).parent), str(path))
+
+    async def boot(self, vm: int) -> VmInfo:
+        """Starts a pending VM."""
+        return from_wire(VmInfo, await self._request("vm.boot", vm=vm))
+
+    async def stop(self, vm: int) -> VmInfo:
+        """Stops a VM at once, as pulling its plug; it is pending again."""
+        return from_wire(VmInfo, await self._request("vm.stop", vm=vm))
+
+    async def reboot(self, vm: int) -> VmInfo:
+        """Stops a VM and starts it from its images."""
+        return from_wire(VmInfo, await self._request("vm.reboot", vm=vm))
+
+    async def remove(self, vm: int) -> None:
+        """Stops and removes a guest VM; its id and memory are free again."""
+        await self._request("vm.remove", vm=vm)
+
+
+class ConsoleCalls:
+    """`client.console`: every VM's console as one stream of bytes since power-on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._expected: dict[int, int] = {}
+
+    async def write(self, vm: int, data: bytes) -> None:
+        """Types `data` on the VM's console."""
+        await self._connection.request("console.write", vm=vm, data=bytes(data))
+
+    async def read(self, vm: int, offset: int = 0) -> ConsoleChunk:
+        """What is kept of the console from `offset` on (the engine keeps the last MiB)."""
+        return from_wire(ConsoleChunk, await self._connection.request("console.read", vm=vm, offset=offset))
+
+    def stream(self, vm: int, offset: int = 0) -> AsyncIterator[ConsoleChunk]:
+        """The console from `offset` on, for ever; ends when the VM is removed or the engine is gone. A consumer that
+        is too slow misses bytes: then a chunk's offset lies beyond the end of the one before."""
+        return self._connection.stream(vm, offset)
+
+    async def expect(self, vm: int, text: str, timeout: float | None = None, offset: int | None = None) -> str:  # noqa: ASYNC109
+        """Waits until the console shows `text`; returns everything from the start of the search to its end.
+
+        The search starts at `offset`, or after what the previous `expect` for this VM found. EngineError `timeout`
+        after `timeout` seconds.
+        """
+        start = self._expected.get(vm, 0) if offset is None else offset
+        wanted, seen, begin = text.encode(), bytearray(), start
+        try:
+            async with asyncio.timeout(timeout):
+                async for chunk in self.stream(vm, start):
+                    if chunk.offset != begin + len(seen):  # bytes were dropped: search on from here
+                        begin, seen = chunk.offset, bytearray()
+                    searched = max(0, len(seen) - len(wanted))
+                    seen += chunk.data
+                    position = seen.find(wanted, searched)
+                    if position >= 0:
+                        end = position + len(wanted)
+                        self._expected[vm] = begin + end
+                        return seen[:end].decode("utf-8", "replace")
+        except TimeoutError:
+            tail = seen[-400:].decode("utf-8", "replace")
+            raise EngineError("timeout", f"vm{vm} did not show {text!r} within {timeout:g} s; last: {tail!r}") from None
+        lost = self._connection.lost
+        if lost.done():
+            raise EngineError("engine-gone", lost.result())
+        raise EngineError("console-end", f"vm{vm} was removed before it showed {text!r}")
+
+
+class Client:
+    """A connection to an engine, its own (`start`) or a running one (`attach`)."""
+
+    def __init__(self, connection: Connection, welcome: Welcome, process: EngineProcess | None) -> None:
+        self._connection = connection
+        self._process = process
+        self.welcome = welcome
+        self.vm = VmCalls(connection)
+        self.console = ConsoleCalls(connection)
+        self.closed: asyncio.Future[WorkerExit]
+        """Set when the engine is gone: exit status and last log lines (status None when only attached)."""
+        if process is not None:
+            self.closed = process.exit
+        else:
+            self.closed = asyncio.get_running_loop().create_future()
+            connection.lost.add_done_callback(lambda lost: self.closed.set_result(WorkerExit(None, [lost.result()])))
+
+    @classmethod
+    async def start(
+        cls, options: EngineOptions | Mapping[str, Any] | None = None, on_log: LogListener | None = None
+    ) -> Client:
+        """Spawns an engine and connects to it as its owner. `options`: see `EngineOptions` (or a dict of its fields);
+        `on_log` is called with every line of the engine's log."""
+        process = await EngineProcess.spawn(_checked(options), on_log)
+        try:
+            return await cls._connect(str(process.socket_path), process, owner=True)
+        except BaseException:
+            await process.kill()
+            raise
+
+    @classmethod
+    async def attach(cls, path: str | Path, owner: bool = False) -> Client:
+        """Connects to a running engine's socket (`endpoint.running_engines()` lists them)."""
+        return await cls._connect(str(path), None, owner)
+
+    @classmethod
+    async def _connect(cls, path: str, process: EngineProcess | None, owner: bool) -> Client:
+        connection = await Connection.open(path)
+        try:
+            hello = Hello(PROTOCOL, client="shyper-tui", owner=owner)
+            welcome = from_wire(Welcome, await connection.request("hello", **to_wire(hello)))
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(connection, welcome, process)
+
+    @property
+    def socket_path(self) -> Path | None:
+        """Socket of the spawned engine, for other clients to attach; None when this client is attached itself."""
+        return self._process.socket_path if self._process is not None else None
+
+    @property
+    def log(self) -> list[str]:
+        """The last lines of the spawned engine's log."""
+        return list(self._process.log) if self._process is not None else []
+
+    async def status(self) -> MachineStatus:
+        """State, clock, speed and harts. Answers while booting, too."""
+        return from_wire(MachineStatus, await self._connection.request("status"))
+
+    async def vcpus(self) -> VcpusSnapshot:
+        """Every vCPU's registers, key CSRs and next instructions, all at one moment."""
+        return from_wire(VcpusSnapshot, await self._connection.request("vcpus"))
+
+    async def plic(self) -> PlicSnapshot:
+        """The physical PLIC and every VM's vPLIC, all at one moment."""
+        return from_wire(PlicSnapshot, await self._connection.request("plic"))
+
+    async def pause(self) -> None:
+        """Stops the machine between two instructions."""
+        await self._connection.request("pause")
+
+    async def resume(self) -> None:
+        """Lets a paused machine go on."""
+        await self._connection.request("resume")
+
+    async def scenario(self) -> ScenarioStatus:
+        """How far the script given in the options is."""
+        return from_wire(ScenarioStatus, await self._connection.request("scenario"))
+
+    async def wait_scenario(self, timeout: float | None = None) -> ScenarioStatus:  # noqa: ASYNC109
+        """Waits until the script is finished or cannot go on; after `timeout` seconds returns where it stands."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            async with asyncio.timeout(timeout):
+                return from_wire(ScenarioStatus, await self._connection.request("scenario.wait"))
+        except TimeoutError:
+            if deadline is None:
+                raise
+            return await self.scenario()
+
+    async def wait_state(self, *states: str) -> MachineStatus:
+        """Waits until the machine is in one of the given states."""
+        return from_wire(MachineStatus, await self._connection.request("wait", states=list(states)))
+
+    async def shutdown(self) -> WorkerExit:
+        """Stops the engine: consoles flushed, disks synced. Returns how it ended; harmless when it is gone already."""
+        try:
+            await self._connection.request("shutdown")
+        except EngineError as error:
+            if error.code != "engine-gone":
+                raise
+        if self._process is not None:
+            exited = await self._process.stop()
+        else:
+            exited = await self.closed
+        await self._connection.close()
+        return exited
+
+    async def close(self) -> None:
+        """Leaves: an owned engine stops with it (unless detached), an attached one goes on."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            await self.shutdown()
+        else:
+            await self.close()
+
+
+def _checked(options: EngineOptions | Mapping[str, Any] | None) -> EngineOptions:
+    """The options as their dataclass; EngineError for a field that does not exist or has another type."""
+    if options is None:
+        return EngineOptions()
+    if isinstance(options, EngineOptions):
+        return options
+    unknown = sorted(set(options) - set(EngineOptions.__dataclass_fields__))
+    if unknown:
+        raise EngineError("options", f"there is no engine option {unknown[0]!r}")
+    try:
+        return from_wire(EngineOptions, dict(options))
+    except MessageError as error:
+        raise EngineError("options", str(error)) from None

@@ -1,0 +1,69 @@
+"""Where engines listen: one private folder per engine in the user's runtime folder.
+
+The folder has mode 0700 and the socket in it 0600, so only the same user can connect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+SOCKET_NAME = "engine.sock"
+FOLDER_PREFIX = "engine-"
+LONGEST_SOCKET_PATH = 100
+"""Linux allows 107 bytes for the path of a Unix socket; some systems 103."""
+
+
+def runtime_folder() -> Path:
+    """The user's folder for running engines (made with mode 0700 where missing)."""
+    import platformdirs  # not needed by a process that only serves
+
+    folder = Path(platformdirs.user_runtime_dir("shyper-tui", appauthor=False))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK) or folder.stat().st_uid != os.getuid():
+            raise PermissionError(folder)
+    except OSError:  # no runtime folder on this system, or another user's
+        folder = Path(tempfile.gettempdir()) / f"shyper-tui-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to somebody else") from None
+    folder.chmod(0o700)
+    return folder
+
+
+def new_socket_path() -> Path:
+    """A socket path in a fresh private folder."""
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=runtime_folder()))
+    if len(os.fsencode(folder / SOCKET_NAME)) > LONGEST_SOCKET_PATH:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="shyper-tui-"))
+    return folder / SOCKET_NAME
+
+
+def remove_socket(path: Path) -> None:
+    """Removes the socket and the private folder that `new_socket_path` made; harmless when they are gone."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    if path.parent.name.startswith((FOLDER_PREFIX, "shyper-tui-")):
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+
+def running_engines() -> list[Path]:
+    """Sockets of the user's engines that accept connections, newest first; left-overs of killed ones are removed."""
+    found: list[tuple[float, Path]] = []
+    for path in runtime_folder().glob(f"{FOLDER_PREFIX}*/{SOCKET_NAME}"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(str(path))
+                found.append((path.stat().st_mtime, path))
+            except ConnectionRefusedError:
+                remove_socket(path)
+            except OSError:
+                continue
+    return [path for _, path in sorted(found, reverse=True)]

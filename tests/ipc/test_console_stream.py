@@ -1,0 +1,51 @@
+"""The console stream keeps the last MiB, gives any offset, and logs every byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shyper_tui.engine.console_stream import RING_SIZE, ConsoleStream
+
+
+def test_offsets_run_on_while_old_bytes_are_dropped(tmp_path: Path) -> None:
+    stream = ConsoleStream(tmp_path / "logs" / "vm0.log")
+    block = bytes(range(256)) * 1024
+    for _ in range(12):
+        stream.write(block)
+    assert stream.end == 12 * len(block)
+    offset, data = stream.read(0, 16)
+    assert offset == stream.start
+    assert RING_SIZE <= stream.end - stream.start <= 2 * RING_SIZE
+    assert data == block[offset % len(block) :][:16]
+    assert stream.tail(4) == block[-4:]
+    stream.close()
+    assert (tmp_path / "logs" / "vm0.log").read_bytes() == block * 12
+
+
+def test_an_offset_beyond_the_end_gives_nothing() -> None:
+    stream = ConsoleStream()
+    stream.write(b"abc")
+    assert stream.read(100, 10) == (3, b"")
+    assert stream.read(1, 1) == (1, b"b")
+
+
+def test_taps_get_the_bytes_and_listeners_the_news() -> None:
+    stream = ConsoleStream()
+    tapped: list[bytes] = []
+    news: list[int] = []
+    stream.tap(tapped.append)
+    stop = stream.listen(lambda: news.append(stream.end))
+    stream.write(b"ab")
+    stop()
+    stream.write(b"c")
+    assert tapped == [b"ab", b"c"]
+    assert news == [2]
+
+
+def test_a_closed_stream_stays_readable_and_takes_no_more() -> None:
+    stream = ConsoleStream()
+    stream.write(b"abc")
+    stream.close()
+    stream.write(b"d")
+    assert stream.closed
+    assert stream.read(0, 10) == (0, b"abc")
