@@ -1,0 +1,113 @@
+"""Makes the Linux images from Debian packages."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import initramfs, store
+from .apt import Progress
+from .disk import make_ext4
+from .errors import ImageError
+from .kernel_header import HEADER_BYTES, KernelKind, recognise
+from .kernel_modules import ModuleTree
+from .store import LinuxImages, Manifest
+
+BUILDER = 1
+"""Counted up when the content of the images changes, so that older ones are built again."""
+
+_DISKS = {
+    "mvm": {"README": "This is the disk of the managing VM (MVM). It is kept between runs when the workstation says so.\n"},
+    "gvm": {"README": "This is the disk of a guest VM (GVM), served by the workstation as a virtio block device.\n"},
+}
+
+
+def _silent(_text: str, _done: int, _total: int) -> None:
+    """The progress of someone who does not want to know."""
+
+
+def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silent) -> LinuxImages:
+    """Unpack a kernel package and busybox-static, and write kernel, initramfs and disks to the store.
+
+    The old images stay until all new ones are there. Raises ImageError.
+    """
+    if shutil.which("dpkg-deb") is None:
+        raise ImageError("dpkg-deb, which unpacks Debian packages, is not installed.", "Install the package dpkg.")
+    folder = store.linux_folder()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="build-") as name:
+        unpacked, new = Path(name) / "unpacked", Path(name) / "linux"
+        new.mkdir()
+        for count, package in enumerate(packages):
+            progress(f"unpacking {package.name}", count, len(packages))
+            _unpack(package, unpacked)
+        release = _release(unpacked)
+        modules = ModuleTree(_modules_folder(unpacked, release))
+        busybox = _read(unpacked, "bin/busybox", "usr/bin/busybox")
+        steps = 4
+        progress("kernel", 0, steps)
+        (new / "Image").write_bytes(_kernel(unpacked, release))
+        progress("initramfs", 1, steps)
+        (new / "initramfs.cpio").write_bytes(initramfs.full(busybox, modules))
+        (new / "initramfs-min.cpio").write_bytes(initramfs.minimal(busybox, modules))
+        progress("disks", 2, steps)
+        for label, files in _DISKS.items():
+            make_ext4(new / f"{label}.ext4", label, files)
+        progress("checksums", 3, steps)
+        manifest = Manifest(
+            BUILDER, suite, release,
+            {package.name: store.facts_of(package) for package in packages},
+            {file: store.facts_of(new / file) for file in store.LINUX_FILES},
+        )  # fmt: skip
+        (new / "manifest.json").write_text(manifest.to_json())
+        if folder.exists():
+            folder.rename(Path(name) / "old")
+        new.rename(folder)
+    progress("images ready", steps, steps)
+    return store.images_in(folder, release)
+
+
+def _unpack(package: Path, folder: Path) -> None:
+    done = subprocess.run(["dpkg-deb", "-x", package, folder], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ImageError(f"{package.name} cannot be unpacked: {done.stderr.strip()}.", "Fetch again with --refresh.")
+
+
+def _release(unpacked: Path) -> str:
+    found = sorted(folder.name for folder in unpacked.glob("*lib/modules/*") if folder.is_dir())
+    found += sorted(folder.name for folder in unpacked.glob("usr/lib/modules/*") if folder.is_dir())
+    if not found:
+        raise ImageError("The packages contain no kernel modules.", "Try another suite with --suite.")
+    return found[-1]
+
+
+def _modules_folder(unpacked: Path, release: str) -> Path:
+    folders = [unpacked / "usr/lib/modules" / release, unpacked / "lib/modules" / release]
+    return next(folder for folder in folders if folder.is_dir())
+
+
+def _kernel(unpacked: Path, release: str) -> bytes:
+    data = _read(
+        unpacked, f"boot/vmlinux-{release}", f"boot/vmlinuz-{release}",
+        f"usr/lib/modules/{release}/vmlinuz", f"usr/lib/modules/{release}/vmlinux",
+    )  # fmt: skip
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    header = recognise(data[:HEADER_BYTES])
+    if header.kind is not KernelKind.LINUX_IMAGE:
+        raise ImageError(
+            f"The kernel {release} of the package is no RISC-V Linux Image ({header.problem or header.kind.value}).",
+            "Try another suite with --suite.",
+        )
+    return data
+
+
+def _read(unpacked: Path, *candidates: str) -> bytes:
+    for candidate in candidates:
+        if (unpacked / candidate).is_file():
+            return (unpacked / candidate).read_bytes()
+    raise ImageError(f"The packages contain none of {', '.join(candidates)}.", "Try another suite with --suite.")

@@ -1,0 +1,177 @@
+"""Where images lie, and what is known about them.
+
+    <user cache>/images/linux/      Image, initramfs.cpio, initramfs-min.cpio, mvm.ext4, gvm.ext4, manifest.json
+    <user cache>/debian/<suite>/    apt's private state and the downloaded packages
+    package data: embedded/         ELF files of the two embedded guests
+
+An image is named `folder/file`, for example `linux/Image`; in a configuration with the prefix `images:`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_dir
+
+from .errors import ImageError
+
+PREFIX = "images:"
+"""Marks a file name in a configuration as the name of an image of this store."""
+
+LINUX_FILES = {
+    "Image": "Linux kernel for RV64",
+    "initramfs.cpio": "root file system in memory: busybox shell, virtio and ext4 modules",
+    "initramfs-min.cpio": "smallest root file system: busybox shell and the block driver, for benchmarks",
+    "mvm.ext4": "disk of the managing VM, ext4, 64 MiB",
+    "gvm.ext4": "disk of a guest VM, ext4, 64 MiB",
+}
+EMBEDDED_FILES = {
+    "supervisor": "embedded system for the managing VM, with a shell",
+    "guest": "embedded system for a guest VM, with a shell",
+}
+_ALIASES = {
+    "linux": "linux/Image",
+    "initramfs": "linux/initramfs.cpio",
+    "initramfs-min": "linux/initramfs-min.cpio",
+    "supervisor": "embedded/supervisor",
+    "guest": "embedded/guest",
+}
+_EMBEDDED = Path(__file__).parent / "embedded"
+_FETCH = "Run `shyper-tui images fetch` first."
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """Size in bytes and SHA-256 in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`manifest.json`: what the Linux images were made from, and what they must look like."""
+
+    builder: int
+    suite: str
+    release: str
+    packages: dict[str, FileFacts]
+    files: dict[str, FileFacts]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class LinuxImages:
+    """The Linux images that are there; paths exist."""
+
+    release: str
+    """Kernel release, for example `6.12.1-riscv64`."""
+    kernel: Path
+    initramfs: Path
+    initramfs_min: Path
+    mvm_disk: Path
+    gvm_disk: Path
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """One row of the catalog. `size` is in bytes, 0 when the image is not there; `path` is where it is or would be."""
+
+    name: str
+    path: Path
+    size: int
+    available: bool
+    description: str
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of this application."""
+    return Path(user_cache_dir("shyper-tui"))
+
+
+def linux_folder() -> Path:
+    return cache_folder() / "images" / "linux"
+
+
+def catalog() -> list[ImageInfo]:
+    """Every image with a name, there or not."""
+    rows = [(f"linux/{file}", linux_folder() / file, text) for file, text in LINUX_FILES.items()]
+    rows += [(f"embedded/{name}", _EMBEDDED / f"{name}.elf", text) for name, text in EMBEDDED_FILES.items()]
+    return [
+        ImageInfo(name, path, path.stat().st_size if path.is_file() else 0, path.is_file(), text)
+        for name, path, text in rows
+    ]
+
+
+def path(name: str) -> Path:
+    """Path of an image by its name (`linux/Image`) or short name (`linux`). Raises ImageError when it is not there."""
+    name = name.removeprefix(PREFIX)
+    name = _ALIASES.get(name, name)
+    for info in catalog():
+        if info.name == name:
+            if info.available:
+                return info.path
+            remedy = _FETCH if name.startswith("linux/") else "Build it with `make guests`, or reinstall shyper-tui."
+            raise ImageError(f"The image {name} is not there.", remedy)
+    raise ImageError(f"There is no image named {name!r}.", f"The names are: {', '.join(i.name for i in catalog())}.")
+
+
+def resolve(file_name: str, folder: Path) -> Path:
+    """Path for a file name of a configuration that lies in `folder`: `images:NAME`, absolute, `~`, or relative to `folder`.
+
+    Raises ImageError for an image that is not there; other files are not looked at.
+    """
+    if file_name.startswith(PREFIX):
+        return path(file_name)
+    if file_name.startswith("~/"):
+        return Path(file_name).expanduser()
+    return folder / file_name
+
+
+def linux_images() -> LinuxImages | None:
+    """The built Linux images when all are there with the sizes of the manifest, else None."""
+    manifest = read_manifest(linux_folder())
+    if manifest is None or set(manifest.files) != set(LINUX_FILES):
+        return None
+    for name, facts in manifest.files.items():
+        file = linux_folder() / name
+        if not file.is_file() or file.stat().st_size != facts.size:
+            return None
+    return images_in(linux_folder(), manifest.release)
+
+
+def images_in(folder: Path, release: str) -> LinuxImages:
+    return LinuxImages(release, *(folder / name for name in LINUX_FILES))
+
+
+def verify() -> list[str]:
+    """Names of Linux images whose content is not what the manifest says (reads all of them)."""
+    manifest = read_manifest(linux_folder())
+    if manifest is None:
+        return list(LINUX_FILES)
+    return [
+        name
+        for name in LINUX_FILES
+        if not (linux_folder() / name).is_file() or facts_of(linux_folder() / name) != manifest.files.get(name)
+    ]
+
+
+def facts_of(file: Path) -> FileFacts:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileFacts(file.stat().st_size, digest)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a folder; None when it is missing or unreadable."""
+    try:
+        raw = json.loads((folder / "manifest.json").read_text())
+        tables = [{k: FileFacts(**v) for k, v in raw[key].items()} for key in ("packages", "files")]
+        return Manifest(int(raw["builder"]), str(raw["suite"]), str(raw["release"]), *tables)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
