@@ -1,0 +1,273 @@
+"""What a block device keeps its sectors in: a host file, or a copy-on-write layer over another disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import IO, Protocol
+
+CLUSTER = 64 * 1024  # bytes, the unit an overlay copies
+_ZEROES = bytes(1 << 20)
+
+
+class DiskError(Exception):
+    """A disk image cannot be used; the message says which and why."""
+
+
+class Disk(Protocol):
+    """Bytes `0 .. size`. Callers stay inside. I/O errors are OSError."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def read_only(self) -> bool: ...
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+    def write(self, offset: int, data: bytes) -> None: ...
+
+    def flush(self) -> None:
+        """Returns when everything written is on stable storage."""
+
+    def discard(self, offset: int, size: int) -> None:
+        """These bytes are no longer needed; they read as anything afterwards."""
+
+    def write_zeroes(self, offset: int, size: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class RawFile:
+    """A raw image file, used in place."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        try:
+            self._fd = os.open(path, (os.O_RDONLY if read_only else os.O_RDWR) | os.O_CLOEXEC)
+            self._size = os.lseek(self._fd, 0, os.SEEK_END)  # also right for block devices
+        except OSError as error:
+            raise DiskError(f"{path}: cannot open the disk image: {error.strerror}") from error
+        self._read_only = read_only
+        self.path = path
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def read_only(self) -> bool:
+        return self._read_only
+
+    def read(self, offset: int, size: int) -> bytes:
+        pieces = []
+        while size:
+            piece = os.pread(self._fd, size, offset)
+            if not piece:  # the file shrank behind our back
+                pieces.append(bytes(size))
+                break
+            pieces.append(piece)
+            offset += len(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def write(self, offset: int, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            done = os.pwrite(self._fd, rest, offset)
+            offset += done
+            rest = rest[done:]
+
+    def flush(self) -> None:
+        os.fsync(self._fd)
+
+    def discard(self, offset: int, size: int) -> None:
+        """Nothing: punching holes is not portable, and a discarded range may keep its bytes."""
+
+    def write_zeroes(self, offset: int, size: int) -> None:
+        while size:
+            piece = _ZEROES[: min(size, len(_ZEROES))]
+            self.write(offset, piece)
+            offset += len(piece)
+            size -= len(piece)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class _MemoryClusters:
+    """Clusters kept in the engine's memory."""
+
+    def __init__(self) -> None:
+        self._clusters: dict[int, bytearray] = {}
+
+    def __contains__(self, cluster: int) -> bool:
+        return cluster in self._clusters
+
+    def read(self, cluster: int, start: int, size: int) -> bytes:
+        return bytes(self._clusters[cluster][start : start + size])
+
+    def write(self, cluster: int, start: int, data: bytes) -> None:
+        self._clusters.setdefault(cluster, bytearray(CLUSTER))[start : start + len(data)] = data
+
+    def close(self) -> None:
+        self._clusters.clear()
+
+
+class _FileClusters:
+    """Clusters kept at their own place in a sparse temporary file, which vanishes when it is closed."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 lives as long as the disk
+        self._present: set[int] = set()
+
+    def __contains__(self, cluster: int) -> bool:
+        return cluster in self._present
+
+    def read(self, cluster: int, start: int, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, cluster * CLUSTER + start).ljust(size, b"\0")
+
+    def write(self, cluster: int, start: int, data: bytes) -> None:
+        os.pwrite(self._file.fileno(), data, cluster * CLUSTER + start)
+        self._present.add(cluster)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Overlay:
+    """A writable disk over `base`, which is only read: changes live in memory, or (`in_file`) in a temporary file."""
+
+    read_only = False
+
+    def __init__(self, base: Disk, *, in_file: bool = False, directory: Path | None = None) -> None:
+        self._base = base
+        self._clusters: _MemoryClusters | _FileClusters = _FileClusters(directory) if in_file else _MemoryClusters()
+
+    @property
+    def size(self) -> int:
+        return self._base.size
+
+    def read(self, offset: int, size: int) -> bytes:
+        pieces = []
+        for cluster, start, length in _pieces(offset, size):
+            if cluster in self._clusters:
+                pieces.append(self._clusters.read(cluster, start, length))
+            else:
+                pieces.append(self._base.read(cluster * CLUSTER + start, length))
+        return b"".join(pieces)
+
+    def write(self, offset: int, data: bytes) -> None:
+        done = 0
+        for cluster, start, length in _pieces(offset, len(data)):
+            if cluster not in self._clusters and length < CLUSTER:
+                at = cluster * CLUSTER
+                self._clusters.write(cluster, 0, self._base.read(at, min(CLUSTER, self.size - at)))
+            self._clusters.write(cluster, start, data[done : done + length])
+            done += length
+
+    def flush(self) -> None:
+        """Nothing: an overlay does not outlive the machine."""
+
+    def discard(self, offset: int, size: int) -> None:
+        """Nothing: what the overlay holds stays."""
+
+    def write_zeroes(self, offset: int, size: int) -> None:
+        for cluster, start, length in _pieces(offset, size):
+            self.write(cluster * CLUSTER + start, bytes(length))
+
+    def close(self) -> None:
+        self._clusters.close()
+        with contextlib.suppress(OSError):
+            self._base.close()
+
+
+class DiskWindow:
+    """A part of another disk as a disk of its own. Where the other disk is too short, I/O fails (EIO)."""
+
+    def __init__(self, disk: Disk, start: int, size: int) -> None:
+        self._disk = disk
+        self._start = start
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def read_only(self) -> bool:
+        return self._disk.read_only
+
+    def _at(self, offset: int, size: int) -> int:
+        if offset + size > self._size or self._start + offset + size > self._disk.size:
+            raise OSError(errno.EIO, "the disk ends before this sector")
+        return self._start + offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._disk.read(self._at(offset, size), size)
+
+    def write(self, offset: int, data: bytes) -> None:
+        self._disk.write(self._at(offset, len(data)), data)
+
+    def flush(self) -> None:
+        self._disk.flush()
+
+    def discard(self, offset: int, size: int) -> None:
+        self._disk.discard(self._at(offset, size), size)
+
+    def write_zeroes(self, offset: int, size: int) -> None:
+        self._disk.write_zeroes(self._at(offset, size), size)
+
+    def close(self) -> None:
+        """Nothing: the other disk belongs to somebody else."""
+
+
+class MemoryDisk:
+    """A disk that lives in `data` (bytes are read-only): scratch space, and images made on the fly."""
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    @property
+    def read_only(self) -> bool:
+        return isinstance(self._data, bytes)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._data[offset : offset + size])
+
+    def write(self, offset: int, data: bytes) -> None:
+        if isinstance(self._data, bytes):
+            raise OSError(errno.EROFS, "the disk is read-only")
+        self._data[offset : offset + len(data)] = data
+
+    def flush(self) -> None:
+        """Nothing: memory has no cache in front of it."""
+
+    def discard(self, offset: int, size: int) -> None:
+        """Nothing: the bytes stay."""
+
+    def write_zeroes(self, offset: int, size: int) -> None:
+        self.write(offset, bytes(size))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _pieces(offset: int, size: int) -> list[tuple[int, int, int]]:
+    """(cluster, start in it, length) of the parts of a range."""
+    pieces = []
+    while size > 0:
+        cluster, start = divmod(offset, CLUSTER)
+        length = min(size, CLUSTER - start)
+        pieces.append((cluster, start, length))
+        offset += length
+        size -= length
+    return pieces

@@ -1,0 +1,258 @@
+"""Virtio over MMIO, register layout version 2 (VIRTIO 1.2, section 4.2)."""
+
+from __future__ import annotations
+
+from shyper_tui.engine.board.device import AccessFault, Line
+from shyper_tui.engine.board.memory import BadAddress, Memory
+from shyper_tui.engine.board.virtio.backend import (
+    VIRTIO_F_EVENT_IDX,
+    VIRTIO_F_INDIRECT_DESC,
+    VIRTIO_F_VERSION_1,
+    Backend,
+)
+from shyper_tui.engine.board.virtio.queue import QueueError, VirtQueue
+
+MAGIC = 0x7472_6976  # "virt"
+VERSION = 2
+VENDOR_ID = 0x4955_5453  # "STUI": this board's own devices
+WINDOW = 0x1000  # bytes a slot occupies
+CONFIG = 0x100
+
+MagicValue, Version, DeviceID, VendorID = 0x000, 0x004, 0x008, 0x00C
+DeviceFeatures, DeviceFeaturesSel, DriverFeatures, DriverFeaturesSel = 0x010, 0x014, 0x020, 0x024
+QueueSel, QueueNumMax, QueueNum, QueueReady, QueueNotify = 0x030, 0x034, 0x038, 0x044, 0x050
+InterruptStatus, InterruptACK, Status = 0x060, 0x064, 0x070
+QueueDescLow, QueueDescHigh, QueueDriverLow, QueueDriverHigh, QueueDeviceLow, QueueDeviceHigh = (
+    0x080, 0x084, 0x090, 0x094, 0x0A0, 0x0A4,
+)  # fmt: skip
+SHMSel, SHMLenLow, SHMLenHigh, SHMBaseLow, SHMBaseHigh, ConfigGeneration = 0x0AC, 0x0B0, 0x0B4, 0x0B8, 0x0BC, 0x0FC
+
+ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, DEVICE_NEEDS_RESET, FAILED = 1, 2, 4, 8, 64, 128
+USED_BUFFER, CONFIG_CHANGE = 1, 2  # bits of InterruptStatus
+
+_U32 = 0xFFFF_FFFF
+_QUEUE_ADDRESSES = {
+    QueueDescLow: ("desc", 0), QueueDescHigh: ("desc", 32),
+    QueueDriverLow: ("driver", 0), QueueDriverHigh: ("driver", 32),
+    QueueDeviceLow: ("device", 0), QueueDeviceHigh: ("device", 32),
+}  # fmt: skip
+
+
+class VirtioMmio:
+    """One slot: the registers of a virtio device whose virtqueues lie in `memory`.
+
+    Without a backend it is the empty slot of the specification (DeviceID 0). A driver that breaks the rules gets
+    DEVICE_NEEDS_RESET, and `last_error` says why; nothing it does raises anything but `AccessFault`.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        line: Line,
+        backend: Backend | None = None,
+        *,
+        vendor_id: int = VENDOR_ID,
+        ring_features: int = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
+    ) -> None:
+        self._memory = memory
+        self._line = line
+        self._vendor_id = vendor_id
+        self._ring_features = ring_features
+        self._generation = 0
+        self.last_error: str | None = None
+        self.backend: Backend | None = None
+        self.queues: list[VirtQueue] = []
+        self._clear()
+        self.connect(backend)
+
+    def connect(self, backend: Backend | None) -> None:
+        """Plugs a backend in (or, with None, empties the slot). To be done while no driver uses the slot."""
+        if self.backend is not None:
+            self.backend.transport = None
+        self.backend = backend
+        self.queues = []
+        if backend is not None:
+            self.queues = [VirtQueue(self._memory, index, size) for index, size in enumerate(backend.queue_sizes)]
+            backend.transport = self
+        self.reset()
+
+    def reset(self) -> None:
+        """The device reset a driver causes by writing 0 to Status; also power-on."""
+        self._clear()
+        for queue in self.queues:
+            queue.reset()
+        self._line(False)
+        if self.backend is not None:
+            self.backend.reset()
+
+    def _clear(self) -> None:
+        self.status = 0
+        self.interrupt_status = 0
+        self._device_features_sel = self._driver_features_sel = 0
+        self._accepted = 0  # what the driver has written to DriverFeatures
+        self.driver_features = 0
+        self._queue_sel = 0
+
+    @property
+    def device_features(self) -> int:
+        """All feature bits on offer."""
+        if self.backend is None:
+            return 0
+        return self.backend.features | self._ring_features | VIRTIO_F_VERSION_1
+
+    @property
+    def active(self) -> bool:
+        return self.status & (DRIVER_OK | DEVICE_NEEDS_RESET | FAILED) == DRIVER_OK
+
+    # The backend's side
+
+    def signal(self, queue: VirtQueue) -> None:
+        """See `Transport.signal`."""
+        try:
+            wanted = queue.wants_interrupt()
+        except BadAddress as error:
+            self.fail(f"queue {queue.index}: {error}")
+            return
+        if wanted:
+            self._interrupt(USED_BUFFER)
+
+    def config_changed(self) -> None:
+        """See `Transport.config_changed`."""
+        self._generation = (self._generation + 1) & _U32
+        if self.status & DRIVER_OK:
+            self._interrupt(CONFIG_CHANGE)
+
+    def fail(self, reason: str) -> None:
+        """See `Transport.fail` (section 2.1.2)."""
+        self.last_error = reason
+        if not self.status & DEVICE_NEEDS_RESET:
+            self.status |= DEVICE_NEEDS_RESET
+            if self.status & DRIVER_OK:
+                self._interrupt(CONFIG_CHANGE)
+
+    def _interrupt(self, cause: int) -> None:
+        self.interrupt_status |= cause
+        self._line(True)
+
+    # Registers
+
+    def read(self, offset: int, width: int) -> int:
+        if offset >= CONFIG:
+            config = self.backend.config() if self.backend is not None else b""
+            return int.from_bytes(config[offset - CONFIG : offset - CONFIG + width], "little")
+        if width != 4 or offset & 3:
+            raise AccessFault(offset, width, "virtio control registers are 32 bits wide")
+        if offset == InterruptStatus:
+            return self.interrupt_status
+        if offset == MagicValue:
+            return MAGIC
+        if offset == Version:
+            return VERSION
+        if self.backend is None:
+            return self._vendor_id if offset == VendorID else 0
+        return self._read(offset, self.backend)
+
+    def _read(self, offset: int, backend: Backend) -> int:
+        if offset == DeviceID:
+            return backend.device_id
+        if offset == VendorID:
+            return self._vendor_id
+        if offset == DeviceFeatures:
+            return _word(self.device_features, self._device_features_sel)
+        if offset == Status:
+            return self.status
+        if offset == ConfigGeneration:
+            return self._generation
+        if offset in (QueueNumMax, QueueReady):
+            queue = self._selected()
+            if queue is None:
+                return 0
+            return queue.max_size if offset == QueueNumMax else int(queue.ready)
+        if offset in (SHMLenLow, SHMLenHigh, SHMBaseLow, SHMBaseHigh):
+            return _U32  # no shared memory region: length and base are all ones
+        return 0
+
+    def write(self, offset: int, width: int, value: int) -> None:
+        if offset >= CONFIG:
+            if self.backend is not None:
+                self.backend.config_write(offset - CONFIG, value.to_bytes(width, "little"))
+            return
+        if width != 4 or offset & 3:
+            raise AccessFault(offset, width, "virtio control registers are 32 bits wide")
+        if self.backend is None:
+            return
+        if offset == QueueNotify:
+            self.backend.kick(value & 0xFFFF)
+        elif offset == InterruptACK:
+            self.interrupt_status &= ~value
+            if not self.interrupt_status:
+                self._line(False)
+        elif offset == Status:
+            self._write_status(value & 0xFF)
+        elif offset == DeviceFeaturesSel:
+            self._device_features_sel = value
+        elif offset == DriverFeaturesSel:
+            self._driver_features_sel = value
+        elif offset == DriverFeatures:
+            self._write_features(value)
+        elif offset == QueueSel:
+            self._queue_sel = value
+        else:
+            self._write_queue(offset, value)
+
+    def _write_status(self, value: int) -> None:
+        if value == 0:
+            self.reset()
+            return
+        before = self.status
+        if value & FEATURES_OK and not before & FEATURES_OK:
+            acceptable = not self._accepted & ~self.device_features and self._accepted & VIRTIO_F_VERSION_1
+            if acceptable:
+                self.driver_features = self._accepted
+            else:
+                value &= ~FEATURES_OK  # the driver reads Status back and gives up
+        if not (value | before) & FEATURES_OK:
+            value &= ~DRIVER_OK  # no virtqueue is used before features are settled
+        self.status = before | value  # bits are only cleared by a reset
+        if self.status & ~before & DRIVER_OK and self.backend is not None:
+            self.backend.activated()
+
+    def _write_features(self, value: int) -> None:
+        if self.status & FEATURES_OK or self._driver_features_sel > 1:
+            return
+        shift = 32 * self._driver_features_sel
+        self._accepted = self._accepted & ~(_U32 << shift) | value << shift
+
+    def _selected(self) -> VirtQueue | None:
+        return self.queues[self._queue_sel] if self._queue_sel < len(self.queues) else None
+
+    def _write_queue(self, offset: int, value: int) -> None:
+        queue = self._selected()
+        if queue is None:
+            return
+        if offset == QueueReady:
+            self._write_ready(queue, value)
+        elif queue.ready:
+            return  # size and addresses are fixed while the queue is in use
+        elif offset == QueueNum:
+            queue.size = value
+        elif offset in _QUEUE_ADDRESSES:
+            name, shift = _QUEUE_ADDRESSES[offset]
+            setattr(queue, name, getattr(queue, name) & ~(_U32 << shift) | value << shift)
+
+    def _write_ready(self, queue: VirtQueue, value: int) -> None:
+        if not value & 1:
+            queue.reset()
+            return
+        try:
+            queue.check()
+        except QueueError as error:
+            self.fail(str(error))
+            return
+        queue.event_idx = bool(self.driver_features & VIRTIO_F_EVENT_IDX)
+        queue.indirect = bool(self.driver_features & VIRTIO_F_INDIRECT_DESC)
+        queue.ready = True
+
+
+def _word(value: int, selector: int) -> int:
+    return value >> 32 * selector & _U32 if selector < 2 else 0
