@@ -1,6 +1,7 @@
 """The thread that owns the machine: builds it, runs it, and performs between slices what other threads ask for.
 
-Nothing else touches the machine. A failure of the machine ends in state `failed` with a message, never in a silent thread.
+Nothing else touches the machine. A failure of the machine ends in state `failed` with a message, never in a silent
+thread.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -40,14 +41,16 @@ class EngineProcess:
         stops it in order. Its standard input is a pipe from here: its end tells the engine that this process died.
         """
         path = new_socket_path()
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())}
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "shyper_tui.engine",
+                sys.executable, "-P", "-m", "shyper_tui.engine",
                 "--socket", str(path), "--options", json.dumps(to_wire(options)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
+                env=environment,
             )  # fmt: skip
         except OSError as error:
             remove_socket(path)
@@ -98,3 +101,10 @@ class EngineProcess:
         remove_socket(self.socket_path)
         if not self.exit.done():
             self.exit.set_result(WorkerExit(status, list(self.log)))
+
+
+def _search_path() -> list[str]:
+    """The engine must be the same code as this client; no module of the current folder may get in between (`-P`)."""
+    package = Path(__file__).resolve().parents[2]
+    inherited = os.environ.get("PYTHONPATH", "")
+    return [str(package), *(entry for entry in inherited.split(os.pathsep) if entry)]

@@ -91,3 +91,10 @@ def test_a_text_across_many_writes_is_found() -> None:
     stage.consoles[0].write(b"a" * 1000)
     stage.shows(0, "b")
     assert stage.scenario.status().finished
+
+
+def test_another_console_may_have_shown_its_text_before() -> None:
+    stage = Stage(("until", 0, "$ "), ("send", 0, "ls\n"), ("until", 1, "ready"))
+    stage.shows(1, "ready")
+    stage.shows(0, "$ ")
+    assert stage.scenario.status().finished
