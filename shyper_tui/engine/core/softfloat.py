@@ -12,10 +12,12 @@ integers saturate, and NaN becomes the largest integer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import isqrt
 from typing import NamedTuple
 
-from shyper_tui.engine.isa.float_format import Flag, Format, Rounding
+from shyper_tui.engine.isa.float_format import FORMATS, INTEGERS, Flag, Format, Rounding
 
 __all__ = [
     "add",
@@ -30,6 +32,7 @@ __all__ = [
     "maximum",
     "minimum",
     "multiply",
+    "perform",
     "round_pack",
     "square_root",
     "subtract",
@@ -97,8 +100,7 @@ def _round_to_integer(sign: int, numerator: int, shift: int, rounding: int) -> t
 def round_pack(sign: int, exponent: int, significand: int, sticky: bool, fmt: Format, rounding: int) -> Result:
     """Rounds (-1)**sign * (significand + e) * 2**exponent to the format; 0 < e < 1 when `sticky`, else e = 0.
 
-    fraction = rounded - (1 << fmt.fraction_bits)
-    return _signed(sign, (biased << fmt.fraction_bits) + fraction, fmt), NX if inexact else 0
+    The significand is not zero, and has more bits than the format's precision when it is sticky.
     """
     # Extra zero bits below keep every shift positive and the sticky bit below the rounding position.
     extra = fmt.precision + 2
@@ -123,9 +125,8 @@ def round_pack(sign: int, exponent: int, significand: int, sticky: bool, fmt: Fo
         away = rounding in (Rounding.RNE, Rounding.RMM) or rounding == (Rounding.RDN if sign else Rounding.RUP)
         return _signed(sign, fmt.infinity if away else fmt.largest, fmt), OF | NX
     biased = quantum + fmt.fraction_bits + fmt.bias
-    return _signed(
-        sign, (biased << fmt.fraction_bits) + (rounded - (1 << fmt.fraction_bits)), fmt
-    ), NX if inexact else 0
+    fraction = rounded - (1 << fmt.fraction_bits)
+    return _signed(sign, (biased << fmt.fraction_bits) + fraction, fmt), NX if inexact else 0
 
 
 def _nan(fmt: Format, *operands: Unpacked) -> Result:
@@ -342,3 +343,34 @@ def from_integer(value: int, fmt: Format, rounding: int, width: int, signed: boo
     if value == 0:
         return 0, 0
     return round_pack(int(value < 0), 0, abs(value), False, fmt, rounding)
+
+
+def _operations() -> dict[str, Callable[..., Result]]:
+    """The operations by the names of the instructions that are rounded; arguments are the mode and the operands."""
+    table: dict[str, Callable[..., Result]] = {}
+    for letter, fmt in FORMATS.items():
+        table[f"fadd.{letter}"] = lambda rm, a, b, fmt=fmt: add(a, b, fmt, rm)
+        table[f"fsub.{letter}"] = lambda rm, a, b, fmt=fmt: subtract(a, b, fmt, rm)
+        table[f"fmul.{letter}"] = lambda rm, a, b, fmt=fmt: multiply(a, b, fmt, rm)
+        table[f"fdiv.{letter}"] = lambda rm, a, b, fmt=fmt: divide(a, b, fmt, rm)
+        table[f"fsqrt.{letter}"] = lambda rm, a, fmt=fmt: square_root(a, fmt, rm)
+        table[f"fmadd.{letter}"] = lambda rm, a, b, c, fmt=fmt: fused_multiply_add(a, b, c, fmt, rm)
+        for name, (width, signed) in INTEGERS.items():
+            to = partial(to_integer, fmt=fmt, width=width, signed=signed)
+            of = partial(from_integer, fmt=fmt, width=width, signed=signed)
+            table[f"fcvt.{name}.{letter}"] = lambda rm, a, to=to: to(a, rounding=rm)
+            table[f"fcvt.{letter}.{name}"] = lambda rm, a, of=of: of(a, rounding=rm)
+    table["fcvt.s.d"] = lambda rm, a: convert(a, FORMATS["d"], FORMATS["s"], rm)
+    table["fcvt.d.s"] = lambda rm, a: convert(a, FORMATS["s"], FORMATS["d"], rm)
+    return table
+
+
+_OPERATIONS = _operations()
+
+
+def perform(operation: str, rounding: int, *operands: int) -> Result:
+    """Computes the operation of a rounded instruction, for example `perform("fcvt.w.d", Rounding.RTZ, bits)`.
+
+    FMADD stands for its whole family: negate operands first. Operands and results have the operation's own width.
+    """
+    return _OPERATIONS[operation](rounding, *operands)

@@ -1,7 +1,7 @@
 """Floating-point formats, rounding modes and exception flags (Unprivileged ISA, chapters "F" and "D").
 
-Everything that computes with floating point shares these: the portable semantic functions (`isa/float_bits.py`), the exact arithmetic
-(`core/softfloat.py`) and the native fast paths (`core/hostfloat.py`).
+Everything that computes with floating point shares these: the portable semantic functions (`isa/float_bits.py`), the
+exact arithmetic (`core/softfloat.py`) and the native fast paths (`core/hostfloat.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import cached_property
 
-__all__ = ["BINARY32", "BINARY64", "DYNAMIC", "FORMATS", "Flag", "Format", "Rounding"]
+__all__ = ["BINARY32", "BINARY64", "DYNAMIC", "FORMATS", "INTEGERS", "Flag", "Format", "Rounding"]
 
 
 class Rounding(IntEnum):
@@ -100,3 +100,15 @@ BINARY32 = Format("binary32", 32, 23)
 BINARY64 = Format("binary64", 64, 52)
 FORMATS = {"s": BINARY32, "d": BINARY64}
 """The formats by the letter that instruction names end in."""
+
+INTEGERS = {"w": (32, True), "wu": (32, False), "l": (64, True), "lu": (64, False)}
+"""Integer types by the letters that FCVT names use: width in bits, and whether it is signed."""
+
+
+def widths(operation: str) -> tuple[int, int]:
+    """Widths of operands and result of a rounded instruction, for example (64, 32) for "fcvt.w.d"."""
+    letters = operation.split(".")[1:]
+    size = {letter: fmt.width for letter, fmt in FORMATS.items()} | {
+        name: width for name, (width, _) in INTEGERS.items()
+    }
+    return size[letters[-1]], size[letters[0]]
