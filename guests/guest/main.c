@@ -1,0 +1,64 @@
+/* The guest: the embedded system of a guest VM, with a shell to poke each part of the machine it finds in its tree. */
+#include "console.h"
+#include "hart.h"
+#include "machine.h"
+#include "plic.h"
+#include "print.h"
+#include "probes.h"
+#include "shell.h"
+#include "uart.h"
+#include "virtio_block.h"
+#include "virtio_console.h"
+#include "virtio_net.h"
+
+static struct virtio_console console;
+static bool console_present;
+
+static void typed(struct virtio_console *from, const char *data, size_t count)
+{
+    (void)from;
+    for (size_t i = 0; i < count; i++)
+        console_receive(data[i]);
+}
+
+static void console_send(const char *data, size_t count)
+{
+    virtio_console_send(&console, data, count);
+}
+
+static const struct console_device virtio_console_device = {"virtio console", console_send, NULL};
+
+static void open_devices(void)
+{
+    for (unsigned i = 0; i < machine.virtio_count; i++) {
+        uint64_t base = machine.virtio[i].base;
+        uint32_t irq = machine.virtio[i].irq, id = virtio_probe(base);
+        if (id == VIRTIO_CONSOLE && !console_present)
+            console_present = virtio_console_open(&console, base, irq, typed);
+        else if (id == VIRTIO_BLOCK && !block_present())
+            block_open(base, irq);
+        else if (id == VIRTIO_NET && !net_device_present())
+            net_device_open(base, irq);
+    }
+}
+
+void main(uint64_t hart_id, const void *tree)
+{
+    hart_init(hart_id);
+    machine_read_tree(hart_id, tree);
+    plic_init();
+    timer_init();
+    open_devices();
+    if (console_present) {
+        console_select(&virtio_console_device);
+    } else if (machine.uart_base) {
+        uart_init(machine.uart_base, machine.uart_irq);
+        console_select(&uart_console);
+    }
+    printf("Shyper-TUI guest: %u harts, %lu MiB, console on %s\n", machine.hart_count, machine.memory[0].length >> 20,
+           console_name());
+    if (machine.tree_error)
+        printf("%s\n", machine.tree_error);
+    printf("Type help for the list of commands.\n");
+    shell_run("gvm# ", guest_commands);
+}

@@ -1,0 +1,13 @@
+/* The guest's own commands: block device, timer, harts, faults, address translation. */
+#pragma once
+
+#include "shell.h"
+
+extern const struct command guest_commands[];
+
+void blk(int argc, char **argv);
+void timer(int argc, char **argv);
+void hart(int argc, char **argv);
+void smp(int argc, char **argv);
+void fault(int argc, char **argv);
+void mmu(int argc, char **argv);
