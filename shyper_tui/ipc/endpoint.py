@@ -18,19 +18,18 @@ LONGEST_SOCKET_PATH = 100
 
 
 def runtime_folder() -> Path:
-    """The user's folder for running engines (made with mode 0700 where missing)."""
-    import platformdirs  # not needed by a process that only serves
-
-    folder = Path(platformdirs.user_runtime_dir("shyper-tui", appauthor=False))
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK) or folder.stat().st_uid != os.getuid():
-            raise PermissionError(folder)
-    except OSError:  # no runtime folder on this system, or another user's
-        folder = Path(tempfile.gettempdir()) / f"shyper-tui-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-            raise PermissionError(f"{folder} belongs to somebody else") from None
+    """The user's folder for running engines (made with mode 0700 where missing): below XDG_RUNTIME_DIR, or where
+    there is none, below the folder for temporary files."""
+    user = os.getuid()
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
+        if base and os.path.isdir(base) and os.access(base, os.W_OK | os.X_OK):
+            folder = Path(base) / "shyper-tui"
+            break
+    else:
+        folder = Path(tempfile.gettempdir()) / f"shyper-tui-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != user:  # somebody else was faster in a shared folder
+        raise PermissionError(f"{folder} belongs to somebody else")
     folder.chmod(0o700)
     return folder
 

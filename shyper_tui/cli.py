@@ -1,0 +1,87 @@
+"""The command `shyper-tui`.
+
+Nothing heavy is imported here: subcommands are modules of `shyper_tui.commands`, imported when they are used, and
+Textual only when the workstation opens.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from shyper_tui.commands.engine_options import EngineChoice, engine_options
+from shyper_tui.version import VERSION
+
+COMMANDS = {
+    "run": "Run the machine without the workstation: for scripts and tests.",
+    "machine": "Run any kernel, firmware or hypervisor on the bare machine.",
+    "check": "Check VM configuration files.",
+    "images": "Fetch, list and build guest images.",
+    "vm": "List and control the VMs of a running workstation.",
+    "bench": "Measure speed, compared with QEMU where it is installed.",
+}
+"""Name and one line of help; the module of the same name has the command under the name `command`."""
+
+
+class Commands(click.Group):
+    """A group that imports a subcommand only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"shyper_tui.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, "--version", "-V", prog_name="shyper-tui")
+@engine_options
+@click.option("--layout", metavar="NAME|FILE", help="Arrangement of the panes, a name or a file of `layouts/`.")
+@click.option("--attach", metavar="SOCKET", help="Open a running engine instead of starting one ('' for the newest).")
+@click.pass_context
+def cli(ctx: click.Context, choice: EngineChoice, layout: str | None, attach: str | None) -> None:
+    """A workstation for RISC-V hypervisors: an RV64 machine with the H extension, Rust-Shyper's behaviour on it,
+    and the consoles of all its VMs side by side.
+
+    Without a command, opens the workstation. With Linux images installed (`shyper-tui images fetch`), Linux runs in the
+    managing VM and in a guest; otherwise, or with --embedded, two small built-in systems do.
+    """
+    if ctx.invoked_subcommand is not None:
+        if any(ctx.get_parameter_source(name) is not ParameterSource.DEFAULT for name in ctx.params):
+            raise click.UsageError(f"Options for `{ctx.invoked_subcommand}` go behind its name.")
+        return
+    from shyper_tui.commands.workstation import open_workstation
+
+    ctx.exit(open_workstation(choice, layout=layout, attach=attach))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry of the console script: one clear sentence for every user error, never a traceback for one."""
+    try:
+        result: Any = cli.main(arguments, prog_name="shyper-tui", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone; there is nobody left to tell
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""`shyper-tui check`: what is wrong with configuration files, by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import click
+
+_COLOURS = {"error": "red", "warning": "yellow", "portable": "cyan"}
+
+
+class Finding(Protocol):
+    """The part of a diagnostic that is printed; `config` and `ipc` have one each."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def remedy(self) -> str: ...
+
+
+@click.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
+@click.option("--mvm", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="The managing VM's file.")
+@click.pass_context
+def command(ctx: click.Context, files: tuple[str, ...], mvm: str | None) -> None:
+    """Check VM configuration files (Rust-Shyper's JSON), and files of its daemon (`mediated` disks).
+
+    Prints every error with file, line and column, what is wrong and what to do. Several files are checked against each
+    other, too, as VMs of one machine. Exit status 1 when there are errors.
+    """
+    ctx.exit(1 if report(files, mvm=mvm) else 0)
+
+
+def report(files: Iterable[str], mvm: str | None = None, quiet: bool = False) -> bool:
+    """Prints what is found in the files of guest VMs that run together; True when there are errors. With `quiet`, says
+    nothing when there are none."""
+    from shyper_tui import config
+
+    others: list[Any] = []
+    found: list[Any] = []
+    for file in [*([mvm] if mvm else []), *files]:
+        text = _text(file)
+        if _is_daemon_file(text):
+            found += config.read_daemon(text, file).diagnostics
+            continue
+        reading = config.read_vm(text, file)
+        found += reading.diagnostics
+        if reading.value is not None and file != mvm:
+            found += config.check_vm(reading.value, config.DEFAULT_BOARD, others)
+            others.append(reading.value)
+    failed = any(str(diagnostic.severity) == "error" for diagnostic in found)
+    if failed or not quiet:
+        for diagnostic in found:
+            print_diagnostic(diagnostic)
+        click.echo(config.summary(found), err=failed)
+    return failed
+
+
+def print_diagnostic(diagnostic: Finding) -> None:
+    """`file:line:column: error[code]: what is wrong. What to do.` Errors go to standard error."""
+    severity = str(diagnostic.severity)
+    head = click.style(f"{severity}[{diagnostic.code}]", fg=_COLOURS.get(severity))
+    place = f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}" if diagnostic.line else diagnostic.file
+    click.echo(f"{place}: {head}: {diagnostic.message} {diagnostic.remedy}".rstrip(), err=severity == "error")
+
+
+def _text(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            return stream.read()
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file} is no UTF-8 text, so it is no configuration.") from None
+
+
+def _is_daemon_file(text: str) -> bool:
+    try:
+        return "mediated" in json.loads(text) and "image" not in json.loads(text)
+    except (ValueError, TypeError):
+        return False

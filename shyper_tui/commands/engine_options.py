@@ -1,0 +1,74 @@
+"""Options that say what the engine builds; the workstation and `run` share them."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The user's choice; `clock` None means the command's default. File names are absolute."""
+
+    embedded: bool = False
+    mvm: str | None = None
+    vms: tuple[str, ...] = ()
+    clock: str | None = None
+    log_dir: str | None = None
+
+    def options(self, default_clock: str, **more: Any) -> dict[str, Any]:
+        """As the fields of `EngineOptions`."""
+        return {
+            "embedded": self.embedded,
+            "mvm": self.mvm,
+            "vms": list(self.vms) or None,
+            "clock": self.clock or default_clock,
+            "log_dir": self.log_dir,
+            **more,
+        }
+
+    @property
+    def files(self) -> list[str]:
+        """The configuration files named."""
+        return [*([self.mvm] if self.mvm else []), *self.vms]
+
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False)
+
+
+def engine_options(function: F) -> F:
+    """Adds the options and passes them as one argument `choice`."""
+
+    @click.option("--embedded", is_flag=True, help="The two built-in systems, even where Linux images are installed.")
+    @click.option("--mvm", metavar="FILE", type=EXISTING_FILE, help="Configuration of the managing VM (JSON).")
+    @click.option(
+        "--vm", "vms", metavar="FILE", multiple=True, type=EXISTING_FILE,
+        help="Configuration of a guest VM (Rust-Shyper's JSON); may be given several times.",
+    )  # fmt: skip
+    @click.option(
+        "--clock", type=click.Choice(["virtual", "wall"]),
+        help="Machine time follows executed instructions (runs repeat exactly), or the host's clock.",
+    )  # fmt: skip
+    @click.option("--log-dir", metavar="DIR", type=click.Path(file_okay=False), help="Folder of the raw console logs.")
+    @functools.wraps(function)
+    def with_choice(
+        *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], clock: str | None, log_dir: str | None,
+        **more: Any,
+    ) -> Any:  # fmt: skip
+        choice = EngineChoice(
+            embedded=embedded,
+            mvm=os.path.abspath(mvm) if mvm else None,
+            vms=tuple(os.path.abspath(file) for file in vms),
+            clock=clock,
+            log_dir=os.path.abspath(log_dir) if log_dir else None,
+        )
+        return function(*args, choice=choice, **more)
+
+    return with_choice  # type: ignore[return-value]  # click's decorators do not keep the type

@@ -1,0 +1,100 @@
+"""`shyper-tui images`: what the VMs boot."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+
+@click.group("images")
+def command() -> None:
+    """Fetch, list and build guest images.
+
+    The two embedded systems come with the package. `fetch` builds a Linux kernel, an initramfs and disks from Debian's
+    riscv64 packages with the host's own apt (nothing is installed on the host) and keeps them in the user's cache.
+    """
+
+
+class ProgressLine:
+    """One line on the terminal that follows the progress; without a terminal, each new step on its own line."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._live = sys.stderr.isatty()
+        self._shown = ""
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        if not self._live:
+            if text != self._text:
+                click.echo(text, err=True)
+            self._text = text
+            return
+        share = f"{100 * done // total:3d} %" if total else ""
+        line = f"{share}  {text}"
+        if line != self._shown:
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
+            self._shown = line
+
+    def end(self) -> None:
+        if self._live and self._shown:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+@contextmanager
+def _work() -> Iterator[ProgressLine]:
+    """Progress while it lasts; an ImageError becomes the command's one-sentence error."""
+    from shyper_tui.images import ImageError
+
+    progress = ProgressLine()
+    try:
+        yield progress
+    except ImageError as error:
+        progress.end()
+        raise click.ClickException(str(error)) from None
+    progress.end()
+
+
+@command.command("fetch")
+@click.option("--mirror", metavar="URL", help="Debian archive to use instead of the one in the host's apt sources.")
+@click.option("--suite", "suites", metavar="NAME", multiple=True, help="Debian suite; several are tried in order.")
+@click.option("--refresh", is_flag=True, help="Ask the archive for newer packages even when images are there.")
+def fetch(mirror: str | None, suites: tuple[str, ...], refresh: bool) -> None:
+    """Download Debian's kernel and busybox for riscv64 (verified, resumable) and build the Linux images."""
+    from shyper_tui import images
+
+    with _work() as progress:
+        made = images.fetch(progress, suites=suites or images.SUITES, mirror=mirror, refresh=refresh)
+    click.echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
+
+
+@command.command("build")
+def build() -> None:
+    """Build the Linux images again from the downloaded packages, without network."""
+    from shyper_tui import images
+
+    with _work() as progress:
+        made = images.rebuild(progress)
+    click.echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
+
+
+@command.command("list")
+def list_images() -> None:
+    """List all images by name, with size and whether they are there."""
+    from shyper_tui import images
+
+    for info in images.catalog():
+        size = f"{info.size / (1 << 20):8.1f} MiB" if info.available else "     missing"
+        click.echo(f"{info.name:28}{size}  {info.description}")
+
+
+@command.command("path")
+@click.argument("name")
+def path(name: str) -> None:
+    """Print the file of an image, for example `linux`, `initramfs`, `guest`."""
+    from shyper_tui import images
+
+    with _work():
+        click.echo(images.path(name))

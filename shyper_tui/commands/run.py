@@ -1,0 +1,125 @@
+"""`shyper-tui run`: the machine without the workstation, for scripts and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Any
+
+import click
+
+from shyper_tui.commands.engine_options import EngineChoice, engine_options
+from shyper_tui.commands.script_steps import ScriptedCommand, StepType
+from shyper_tui.commands.transcript import Transcript, last_lines
+from shyper_tui.ipc.messages import TICKS_PER_SECOND, EngineError, MachineStatus, ScenarioStatus, ScenarioStep
+
+INTERRUPTED = 130
+
+
+@click.command("run", cls=ScriptedCommand)
+@engine_options
+@click.option("--headless", is_flag=True, help="Print the consoles here instead of opening the workstation.")
+@click.option(
+    "--until", type=StepType("until"), multiple=True, metavar="vmN:TEXT",
+    help="Wait until the console of VM N has shown TEXT. Exit 0 when every text was seen, else 1.",
+)  # fmt: skip
+@click.option(
+    "--send", type=StepType("send"), multiple=True, metavar="vmN:TEXT",
+    help="Then type TEXT and Enter on the console of VM N. Steps are done in the order given; a later --until for the "
+    "same VM looks only at what comes after. \\n \\t \\e \\xNN stand for control characters, \\c at the end: no Enter.",
+)  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Give up after S seconds.")
+@click.option("--quiet", "-q", is_flag=True, help="Do not print the consoles.")
+@click.pass_context
+def command(
+    ctx: click.Context, choice: EngineChoice, headless: bool, until: Any, send: Any, timeout: float | None, quiet: bool
+) -> None:
+    """Run the machine without the workstation, for scripts and tests.
+
+    Prints the consoles line by line with the VM in front, writes the raw console logs to --log-dir, and stops when
+    every --until was seen and every --send was typed. Without these, runs until the machine is powered off or
+    Ctrl-C.
+
+    \b
+    Example:
+      shyper-tui run --headless --until 'vm0:mvm# ' --send 'vm0:shyper vm list' --until 'vm0:Active' --timeout 60
+    """
+    steps: list[ScenarioStep] = ctx.meta["script"]
+    check_configurations(choice)
+    if not headless and not steps and sys.stdout.isatty() and sys.stdin.isatty():
+        from shyper_tui.commands.workstation import open_workstation
+
+        ctx.exit(open_workstation(choice))
+    default_clock = "virtual" if steps else "wall"
+    try:
+        status = asyncio.run(run_headless(choice.options(default_clock, script=steps), timeout, quiet))
+    except KeyboardInterrupt:
+        click.echo("Interrupted; the machine was stopped.", err=True)
+        status = INTERRUPTED
+    except EngineError as error:
+        raise click.ClickException(error.message) from None
+    ctx.exit(status)
+
+
+def check_configurations(choice: EngineChoice) -> None:
+    """Reports errors of the configuration files before anything starts: exit 2."""
+    if choice.files:
+        from shyper_tui.commands.check import report
+
+        if report(choice.vms, mvm=choice.mvm, quiet=True):
+            raise click.exceptions.Exit(2)
+
+
+async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bool) -> int:  # noqa: ASYNC109
+    """Runs an engine with these options to the end of its script, and returns the exit status."""
+    from shyper_tui.ipc.client import Client
+
+    started = time.monotonic()
+    options["script"] = [_plain(step) for step in options["script"]]
+    async with await Client.start(options) as client:
+        transcript = Transcript(client, quiet)
+        try:
+            if options["script"]:
+                outcome = await client.wait_scenario(timeout)
+                return await _report(client, transcript, outcome, timeout, started)
+            return await _until_stopped(client, timeout)
+        finally:
+            await transcript.finish()
+
+
+def _plain(step: ScenarioStep) -> dict[str, Any]:
+    return {"action": step.action, "vm": step.vm, "text": step.text}
+
+
+async def _report(
+    client: Any, transcript: Transcript, outcome: ScenarioStatus, timeout: float | None, started: float  # noqa: ASYNC109
+) -> int:  # fmt: skip
+    machine: MachineStatus = await client.status()
+    await transcript.finish()
+    if outcome.finished:
+        seconds = machine.time_ticks / TICKS_PER_SECOND
+        click.echo(
+            f"Every text was seen: {machine.instructions} instructions, {seconds:.3f} s of machine time, "
+            f"{time.monotonic() - started:.1f} s here.",
+            err=True,
+        )
+        return 0
+    reason = outcome.failure or f"not everything was seen within {timeout:g} s"
+    missing = [step for step in outcome.steps if not step.done]
+    click.echo(f"Error: {reason}. Missing: {', '.join(f'vm{step.vm}:{step.text!r}' for step in missing)}", err=True)
+    vms = sorted({step.vm for step in outcome.steps} | {0})
+    for vm in vms:
+        click.echo(f"--- last lines of vm{vm} ---\n{await last_lines(client, vm)}", err=True)
+    return 1
+
+
+async def _until_stopped(client: Any, timeout: float | None) -> int:  # noqa: ASYNC109
+    """No script: runs until the machine is off; `timeout` is then an orderly end."""
+    try:
+        status: MachineStatus = await asyncio.wait_for(client.wait_state("stopped", "failed"), timeout)
+    except TimeoutError:
+        return 0
+    if status.state == "failed":
+        raise EngineError("failed", f"The machine failed: {status.message}")
+    return 0

@@ -1,0 +1,91 @@
+"""The command line as a user meets it: help, versions, errors in one sentence, exit statuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from shyper_tui.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+
+
+def shyper(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "shyper_tui.cli", *arguments]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "XDG_RUNTIME_DIR": str(cwd), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60, check=False)
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+    assert shyper("--version").stdout == f"shyper-tui, version {VERSION}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["machine"], ["check"], ["images"], ["images", "fetch"], ["vm"],
+                                       ["vm", "config"], ["bench"]])  # fmt: skip
+def test_help_explains(arguments: list[str]) -> None:
+    result = shyper(*arguments, "--help")
+    assert result.returncode == 0
+    assert f"Usage: shyper-tui {' '.join(arguments)}".rstrip() in result.stdout
+    assert result.stdout.count("\n") > 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["--embedded", "run"], 2, "Options for `run` go behind its name."),
+        (["run", "--until", "x"], 2, "not of the form vmN:TEXT"),
+        (["run", "--vm", "missing.json"], 2, "'missing.json' does not exist"),
+        (["run", "--timeout", "0"], 2, "is not in the range"),
+        (["check"], 2, "Missing argument"),
+        (["check", "missing.json"], 2, "'missing.json' does not exist"),
+        (["images", "path", "nothing"], 1, "There is no image named 'nothing'"),
+        (["vm", "list"], 1, "No engine is running."),
+        (["vm", "--socket", "missing.sock", "list"], 1, "no engine answers at missing.sock"),
+        (["vm", "boot", "9"], 2, "is not in the range"),
+        ([], 2, "The workstation needs a terminal."),
+    ],
+)
+def test_a_user_error_is_one_sentence(tmp_path: Path, arguments: list[str], status: int, sentence: str) -> None:
+    result = shyper(*arguments, cwd=tmp_path)
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.returncode == status
+
+
+def test_check_names_file_line_and_column(tmp_path: Path) -> None:
+    broken = tmp_path / "vm.json"
+    broken.write_text('{\n  "name": 5,\n}\n')
+    result = shyper("check", str(broken), cwd=tmp_path)
+    assert result.returncode == 1
+    assert f"{broken}:2:11: error[" in result.stderr
+    assert result.stderr.rstrip().splitlines()[-1].endswith("errors")
+
+
+def test_check_of_something_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "vm.json").write_bytes(b"\xff\xfe\x00")
+    result = shyper("check", "vm.json", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (1, "Error: vm.json is no UTF-8 text, so it is no configuration.\n")
+
+
+def test_run_with_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "vm.json").write_text("{}")
+    result = shyper("run", "--headless", "--vm", "vm.json", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "vm.json:1:1: error[" in result.stderr
+
+
+def test_running_as_a_module_ignores_modules_of_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit('the wrong module')")
+    result = subprocess.run(
+        [sys.executable, "-P", "-m", "shyper_tui.engine", "--help"],
+        capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, timeout=60, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0
+    assert "--socket" in result.stdout
