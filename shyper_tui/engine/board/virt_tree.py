@@ -70,7 +70,8 @@ def _add_cpus(
             for name, value in properties.items():
                 cpu.u32(name, value)
             with cpu.node("interrupt-controller") as intc:
-                intc.u32("#interrupt-cells", 1).flag("interrupt-controller").text("compatible", "riscv,cpu-intc")
+                intc.u32("#address-cells", 0).u32("#interrupt-cells", 1).flag("interrupt-controller")
+                intc.text("compatible", "riscv,cpu-intc")
                 intc.u32("phandle", _intc_phandle(harts, hart))
     cluster = cpus.node("cpu-map").node("cluster0")
     for hart in range(harts):

@@ -81,6 +81,8 @@ class RawFile:
             rest = rest[done:]
 
     def flush(self) -> None:
+        if self._fd < 0:
+            raise OSError(errno.EBADF, "the disk image is closed")
         os.fsync(self._fd)
 
     def discard(self, offset: int, size: int) -> None:

@@ -146,6 +146,7 @@ class VirtQueue:
     def _walk(self, head: int) -> Chain:
         chain = Chain(head, self.memory, self.generation)
         table, limit, index = self.desc, self.size, head
+        left = limit  # descriptors that this table can still contribute
         indirect = False
         for _ in range(MAX_CHAIN):
             if index >= limit:
@@ -157,6 +158,7 @@ class VirtQueue:
                 if length % 16 or not length:
                     raise QueueError(f"an indirect table has {length} bytes, no multiple of 16")
                 table, limit, index, indirect = address, length // 16, 0, True
+                left = limit
                 continue
             if flags & VIRTQ_DESC_F_WRITE:
                 chain.writable.append((address, length))
@@ -166,7 +168,8 @@ class VirtQueue:
                 chain.readable.append((address, length))
             if not flags & VIRTQ_DESC_F_NEXT:
                 return chain
-            if len(chain.readable) + len(chain.writable) >= limit:
+            left -= 1
+            if not left:
                 raise QueueError("the descriptor chain is a loop")
             index = following
         raise QueueError(f"a chain has more than {MAX_CHAIN} descriptors")

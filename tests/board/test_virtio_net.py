@@ -1,0 +1,203 @@
+"""virtio-net and the switch: frames from driver to driver."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shyper_tui.engine.board.virtio import mmio, net
+from shyper_tui.engine.board.virtio.net import Frame, Net
+from shyper_tui.engine.board.virtio.switch import BROADCAST, Switch
+from tests.board.driver import Driver
+
+PLAIN = bytes(10) + b"\1\0"  # the header of a frame with nothing left to do
+CSUM = net.VIRTIO_NET_F_CSUM | net.VIRTIO_NET_F_GUEST_CSUM
+
+
+def mac(number: int) -> bytes:
+    return b"\x52\x54\0\0\0" + bytes((number,))
+
+
+def ethernet(destination: bytes, source: bytes, payload: bytes = b"payload") -> bytes:
+    return destination + source + b"\x08\x00" + payload
+
+
+class Station(Driver):
+    """A machine on the switch."""
+
+    def __init__(self, switch: Switch, number: int, features: int = 0, backlog: int = 256) -> None:
+        self.mac = mac(number)
+        self.net = Net(self.mac, features=features, backlog=backlog)
+        self.port = switch.attach(f"station {number}", self.net.deliver)
+        self.net.port = self.port
+        super().__init__(self.net)
+        self.start()
+
+    def give_buffers(self, count: int = 4, size: int = 1526) -> None:
+        for _ in range(count):
+            self.queues[net.RECEIVEQ].add(writable=[12, size - 12])
+        self.queues[net.RECEIVEQ].notify()
+
+    def send(self, frame: bytes, header: bytes = PLAIN) -> None:
+        assert self.queues[net.TRANSMITQ].request(header, frame) == (0, b"")
+
+    def frames(self) -> list[bytes]:
+        """Received frames; checks that headers are plain."""
+        received = self.queues[net.RECEIVEQ].collect()
+        assert all(data[:12] == PLAIN for _, data in received)
+        return [data[12:length] for length, data in received]
+
+
+def test_a_frame_is_flooded_first_and_switched_then() -> None:
+    switch = Switch()
+    a, b, c = (Station(switch, number) for number in (1, 2, 3))
+    for station in (a, b, c):
+        station.give_buffers()
+    first = ethernet(b.mac, a.mac)
+    a.send(first)
+    assert (a.frames(), b.frames(), c.frames()) == ([], [first], [first])
+    assert b.acknowledge() == mmio.USED_BUFFER
+    answer = ethernet(a.mac, b.mac)
+    b.send(answer)
+    assert (a.frames(), b.frames(), c.frames()) == ([answer], [], [])
+    for group in (BROADCAST, b"\x33\x33\0\0\0\1", b"\1\0\x5e\0\0\1"):
+        call = ethernet(group, c.mac)
+        c.send(call)
+        assert (a.frames(), b.frames(), c.frames()) == ([call], [call], [])
+    assert (c.port.in_frames, c.port.out_frames, a.port.out_bytes) == (3, 1, 4 * len(first))
+
+
+def test_a_station_that_moves_is_followed_and_one_that_leaves_forgotten() -> None:
+    switch = Switch()
+    a, b, c = (Station(switch, number) for number in (1, 2, 3))
+    b.send(ethernet(a.mac, mac(9)))
+    assert switch.table[mac(9)] is b.port
+    c.send(ethernet(a.mac, mac(9)))
+    assert switch.table[mac(9)] is c.port
+    c.port.unplug()
+    assert mac(9) not in switch.table
+    c.send(ethernet(a.mac, c.mac))
+    assert (c.port.dropped, c.mac in switch.table) == (1, False)
+
+
+def test_the_address_table_is_bounded_and_the_ports_are() -> None:
+    switch = Switch(capacity=3, max_ports=2)
+    port = switch.attach("one")
+    switch.attach("two")
+    for number in (1, 2, 3, 1, 4):
+        port.send(Frame(ethernet(mac(200), mac(number))))
+    assert set(switch.table) == {mac(3), mac(1), mac(4)}
+    with pytest.raises(ValueError, match="all 2 ports"):
+        switch.attach("three")
+    port.send(Frame(b"runt"))
+    port.send(Frame(ethernet(mac(5), BROADCAST)))
+    assert (port.dropped, BROADCAST in switch.table) == (1, False)
+
+
+def test_frames_wait_for_buffers_up_to_a_bound() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1), Station(switch, 2, backlog=3)
+    for number in range(5):
+        a.send(ethernet(b.mac, a.mac, bytes((number,))))
+    assert b.frames() == []
+    b.give_buffers(8)
+    assert b.frames() == [ethernet(b.mac, a.mac, bytes((number,))) for number in range(3)]
+    assert (b.net.received_frames, b.net.received_dropped) == (3, 2)
+
+
+def test_frames_that_do_not_fit_are_dropped_and_the_buffer_kept() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1), Station(switch, 2)
+    b.give_buffers(1, size=100)
+    a.send(ethernet(b.mac, a.mac, bytes(200)))
+    small = ethernet(b.mac, a.mac, b"fits")
+    a.send(small)
+    assert b.frames() == [small]
+    assert b.net.received_dropped == 1
+
+
+def test_configuration_link_and_runts() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1), Station(switch, 2)
+    assert a.features() & 0xFFFF_FF == net.VIRTIO_NET_F_MAC | net.VIRTIO_NET_F_STATUS
+    assert bytes(a.get(0x100 + index, 1) for index in range(6)) == a.mac
+    assert a.get(0x106, 2) == net.LINK_UP
+    a.net.set_link(False)
+    assert (a.get(0x106, 2), a.acknowledge()) == (0, mmio.CONFIG_CHANGE)
+    b.give_buffers()
+    a.send(ethernet(b.mac, a.mac))
+    a.net.set_link(True)
+    a.send(b"short")
+    a.queues[net.TRANSMITQ].request(b"no")
+    assert (a.net.sent_dropped, b.frames()) == (3, [])
+    a.send(ethernet(b.mac, a.mac))
+    assert len(b.frames()) == 1
+
+
+def test_nothing_is_delivered_to_a_driver_that_is_not_ready() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1), Station(switch, 2)
+    b.put(mmio.Status, 0)
+    a.send(ethernet(b.mac, a.mac))
+    b.start()
+    b.give_buffers()
+    assert (b.frames(), b.net.received_dropped) == ([], 1)
+
+
+def udp_frame() -> bytes:
+    """An IPv4/UDP frame whose checksum field holds the sum of the pseudo header, as a driver leaves it."""
+    payload = b"odd payload"
+    ip = bytes.fromhex("450000270000000040110000") + b"\x0a\0\0\1" + b"\x0a\0\0\2"
+    udp_length = 8 + len(payload)
+    pseudo = b"\x0a\0\0\1\x0a\0\0\2\0\x11" + struct.pack(">H", udp_length)
+    udp = struct.pack(">HHHH", 1000, 2000, udp_length, ones_sum(pseudo)) + payload
+    return ethernet(mac(2), mac(1), ip + udp)
+
+
+def ones_sum(data: bytes) -> int:
+    data += bytes(len(data) & 1)
+    total = sum(int.from_bytes(data[index : index + 2], "big") for index in range(0, len(data), 2))
+    return total % 0xFFFF or (0xFFFF if total else 0)
+
+
+NEEDS_CSUM = struct.pack("<BBHHHH", 1, 0, 0, 0, 34, 6) + b"\0\0"
+
+
+def test_an_unfinished_checksum_travels_to_a_receiver_that_takes_it() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1, CSUM), Station(switch, 2, CSUM)
+    b.give_buffers()
+    a.send(udp_frame(), NEEDS_CSUM)
+    ((length, data),) = b.queues[net.RECEIVEQ].collect()
+    assert data[:length] == NEEDS_CSUM[:10] + b"\1\0" + udp_frame()
+
+
+def test_and_is_finished_for_one_that_does_not() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1, CSUM), Station(switch, 2)
+    b.give_buffers()
+    a.send(udp_frame(), NEEDS_CSUM)
+    (frame,) = b.frames()
+    pseudo = b"\x0a\0\0\1\x0a\0\0\2\0\x11" + frame[38:40]
+    assert ones_sum(pseudo + frame[34:]) == 0xFFFF  # what a receiver checks
+    assert frame[:40] == udp_frame()[:40]
+    segments = struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16) + b"\0\0"
+    a.send(udp_frame(), segments)  # TSO: nobody here could cut it
+    assert (b.frames(), b.net.received_dropped) == ([], 1)
+
+
+def test_the_control_queue_answers() -> None:
+    station = Station(Switch(), 1, net.VIRTIO_NET_F_CTRL_VQ)
+    control = station.queues[net.CONTROLQ]
+    assert control.request(b"\3\0", writable=[1]) == (1, b"\0")
+    assert control.request(b"\3\1", writable=[1]) == (1, b"\1")
+    assert control.request(b"\0\0\1", writable=[1]) == (1, b"\1")
+
+
+@given(st.binary(max_size=80), st.integers(0, 255), st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
+def test_no_header_makes_the_checksum_raise(data: bytes, flags: int, start: int, offset: int) -> None:
+    done = Frame(data, flags, csum_start=start, csum_offset=offset).with_checksum()
+    assert (len(done.data), done.flags) == (len(data), 0)
