@@ -21,7 +21,7 @@ BUILDER = 1
 """Counted up when the content of the images changes, so that older ones are built again."""
 
 _DISKS = {
-    "mvm": {"README": "This is the disk of the managing VM (MVM). It is kept between runs when the workstation says so.\n"},
+    "mvm": {"README": "This is the disk of the managing VM (MVM). Files here are under /mnt in the VM.\n"},
     "gvm": {"README": "This is the disk of a guest VM (GVM), served by the workstation as a virtio block device.\n"},
 }
 

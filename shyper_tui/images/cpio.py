@@ -64,7 +64,7 @@ def _encode(path: str, member: _Member, inode: int) -> bytes:
     links = 2 if stat.S_ISDIR(member.mode) else 1
     fields = (
         inode, member.mode, 0, 0, links, 0, len(member.data),  # inode, mode, uid, gid, nlink, mtime, size
-        0, 0, *member.device, len(name), 0,                    # device of the file, device it names, name size, checksum
+        0, 0, *member.device, len(name), 0,                    # device it is on, device it names, name size, check
     )  # fmt: skip
     header = b"070701" + b"".join(b"%08X" % value for value in fields)
     head = header + name

@@ -51,7 +51,7 @@ def fetch(
     if offline:
         raise ImageError(
             f"The Debian mirror {source.uri} cannot be reached ({'; '.join(tried)}).",
-            "Check the network and proxy settings and run `shyper-tui images fetch` again; finished downloads are kept.",
+            "Check the network and proxy settings and fetch again; finished downloads are kept.",
         )
     raise ImageError(
         f"No suite of {source.uri} gave a kernel ({'; '.join(tried)}).",

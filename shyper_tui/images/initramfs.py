@@ -1,7 +1,7 @@
 """Root file systems in memory for the Linux guests, as uncompressed cpio archives.
 
-The scripts in `rootfs/` are PID 1. Uncompressed and with unsigned modules, because unpacking and RSA checks would cost a
-guest about two billion instructions.
+The scripts in `rootfs/` are PID 1. Uncompressed and with unsigned modules, because unpacking and RSA checks would
+cost a guest about two billion instructions.
 """
 
 from __future__ import annotations

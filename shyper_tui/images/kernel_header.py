@@ -6,13 +6,15 @@ Image header: Linux `Documentation/arch/riscv/boot-image-header.rst`. ELF: Syste
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 
 HEADER_BYTES = 64
 """How much of a file `recognise` needs."""
 
 _EM_RISCV = 243
+_PT_LOAD = 1
 _MACHINES = {0x3E: "x86-64", 0xB7: "AArch64", 0x28: "Arm", 0x03: "x86", 0xF3: "RISC-V"}
 
 
@@ -32,7 +34,9 @@ class KernelHeader:
     text_offset: int = 0
     """LINUX_IMAGE: load address relative to the start of RAM, bytes."""
     image_size: int = 0
-    """LINUX_IMAGE: bytes of memory it occupies, .bss included; 0 when unknown."""
+    """Bytes of memory it occupies, .bss included; 0 when unknown."""
+    lowest: int = 0
+    """ELF: lowest physical address of its segments; a loader moves that one to the load address."""
     problem: str = ""
 
 
@@ -58,8 +62,34 @@ def recognise(start: bytes) -> KernelHeader:
     return KernelHeader(KernelKind.RAW)
 
 
+def measure(file: Path) -> KernelHeader:
+    """Judge a kernel file and tell how much memory it occupies from its load address on. Raises OSError."""
+    with file.open("rb") as stream:
+        start = stream.read(HEADER_BYTES)
+        header = recognise(start)
+        size = stream.seek(0, 2)
+        if header.problem or header.kind is not KernelKind.ELF:
+            return replace(header, image_size=max(size, header.image_size))
+        offset, entry_size, count = *struct.unpack_from("<Q", start, 32), *struct.unpack_from("<HH", start, 54)
+        if entry_size < 56 or offset + entry_size * count > size:
+            return replace(header, problem="its ELF program headers are damaged")
+        stream.seek(offset)
+        table = stream.read(entry_size * count)
+    extents: list[tuple[int, int]] = []
+    for at in range(0, len(table), entry_size):
+        kind, _, where, _, physical, file_size, size_there, _ = struct.unpack_from("<IIQQQQQQ", table, at)
+        if kind == _PT_LOAD and size_there:
+            if where + file_size > size:
+                return replace(header, problem="it ends within a segment of its ELF program")
+            extents.append((physical, physical + size_there))
+    if not extents:
+        return replace(header, problem="it is an ELF file without anything to load")
+    lowest = min(first for first, _ in extents)
+    return replace(header, image_size=max(end for _, end in extents) - lowest, lowest=lowest)
+
+
 def _elf(start: bytes) -> KernelHeader:
-    if len(start) < 20:
+    if len(start) < HEADER_BYTES:
         return KernelHeader(KernelKind.ELF, problem="it ends within the ELF header")
     if start[5] != 1:
         return KernelHeader(KernelKind.ELF, problem="it is a big-endian ELF file")

@@ -13,9 +13,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from .errors import ImageError
 
 _SIGNATURE_MAGIC = b"~Module signature appended~\n"
@@ -49,6 +46,9 @@ def strip_signature(data: bytes) -> bytes:
 
 def module_info(data: bytes) -> dict[str, str]:
     """`.modinfo` of a module: keys such as `depends`, `softdep`, `vermagic` (the last one wins)."""
+    from elftools.common.exceptions import ELFError  # here, because only fetching needs it and start-up must be fast
+    from elftools.elf.elffile import ELFFile
+
     try:
         section = ELFFile(io.BytesIO(data)).get_section_by_name(".modinfo")
         text: bytes = section.data() if section is not None else b""

@@ -122,7 +122,9 @@ def path(name: str) -> Path:
 
 
 def resolve(file_name: str, folder: Path) -> Path:
-    """Path for a file name of a configuration that lies in `folder`: `images:NAME`, absolute, `~`, or relative to `folder`.
+    """Path for a file name of a configuration that lies in `folder`.
+
+    `images:NAME` is an image of this store; other names may be absolute, start with `~/`, or are relative to `folder`.
 
     Raises ImageError for an image that is not there; other files are not looked at.
     """
