@@ -1,6 +1,7 @@
 #include "machine.h"
 
 #include "fdt.h"
+#include "hart.h"
 #include "string.h"
 
 struct machine machine = {
@@ -108,11 +109,18 @@ static void sort_harts(void)
         }
 }
 
+static void walk(void *unused)
+{
+    (void)unused;
+    machine.tree_error = fdt_walk(machine.tree, visit, NULL);
+}
+
 void machine_read_tree(uint64_t boot_hart, const void *tree)
 {
     machine.boot_hart = boot_hart;
     machine.tree = tree;
-    machine.tree_error = fdt_walk(tree, visit, NULL);
+    if (!guarded_call(walk, NULL))
+        machine.tree_error = "no memory at the address of the device tree in a1";
     if (!machine.timebase)
         machine.timebase = 10000000;
     sort_harts();

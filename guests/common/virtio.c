@@ -1,6 +1,7 @@
 #include "virtio.h"
 
 #include "mmio.h"
+#include "print.h"
 
 enum {
     MAGIC = 0x000,
@@ -29,9 +30,12 @@ enum { AVAILABLE_NO_INTERRUPT = 1 };
 
 uint32_t virtio_probe(uint64_t base)
 {
-    if (mmio_read32(base + MAGIC) != 0x74726976 || mmio_read32(base + VERSION) != 2)
+    if (mmio_read32(base + MAGIC) != 0x74726976)
         return 0;
-    return mmio_read32(base + DEVICE_ID);
+    uint32_t version = mmio_read32(base + VERSION), id = mmio_read32(base + DEVICE_ID);
+    if (id && version != 2)
+        log_line("virtio device %u at 0x%lx: version %u is not supported, only 2", id, base, version);
+    return version == 2 ? id : 0;
 }
 
 static void write_address(uint64_t reg, const volatile void *memory)

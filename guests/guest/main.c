@@ -28,8 +28,9 @@ static void console_send(const char *data, size_t count)
 
 static const struct console_device virtio_console_device = {"virtio console", console_send, NULL};
 
-static void open_devices(void)
+static void open_devices(void *unused)
 {
+    (void)unused;
     for (unsigned i = 0; i < machine.virtio_count; i++) {
         uint64_t base = machine.virtio[i].base;
         uint32_t irq = machine.virtio[i].irq, id = virtio_probe(base);
@@ -45,10 +46,12 @@ static void open_devices(void)
 void main(uint64_t hart_id, const void *tree)
 {
     hart_init(hart_id);
+    log_line("started on hart %lu", hart_id);
     machine_read_tree(hart_id, tree);
+    log_line("%s", machine.tree_error ? machine.tree_error : "device tree read");
     plic_init();
     timer_init();
-    open_devices();
+    bool devices_fine = guarded_call(open_devices, NULL);
     if (console_present) {
         console_select(&virtio_console_device);
     } else if (machine.uart_base) {
@@ -59,6 +62,9 @@ void main(uint64_t hart_id, const void *tree)
            console_name());
     if (machine.tree_error)
         printf("%s\n", machine.tree_error);
+    if (!devices_fine)
+        fault_show(&this_hart()->fault);
     printf("Type help for the list of commands.\n");
+    log_line("ready");
     shell_run("gvm# ", guest_commands);
 }

@@ -88,22 +88,30 @@ static const struct command commands[] = {
     {0},
 };
 
-/* Devices lie in ascending order of address: the hypervisor's (0x4000_0000 and up) after the board's own slots. */
-static void open_devices(void)
+/* Devices lie in ascending order of address: the hypervisor's (0x4000_0000 and up) after the board's own slots.
+   The consoles are numbered in that order; of several network devices the last is the one of the virtual switch. */
+static void open_devices(void *unused)
 {
-    for (unsigned i = 0; i < machine.virtio_count; i++)
-        if (virtio_probe(machine.virtio[i].base) == VIRTIO_CONSOLE && peer_count < MAX_PEERS)
-            peer_count += virtio_console_open(&peers[peer_count].console, machine.virtio[i].base,
-                                              machine.virtio[i].irq, peer_received);
-    for (unsigned i = machine.virtio_count; i-- && !net_device_present();)
-        if (virtio_probe(machine.virtio[i].base) == VIRTIO_NET)
-            net_device_open(machine.virtio[i].base, machine.virtio[i].irq);
+    (void)unused;
+    unsigned net = machine.virtio_count;
+    for (unsigned i = 0; i < machine.virtio_count; i++) {
+        uint64_t base = machine.virtio[i].base;
+        uint32_t id = virtio_probe(base);
+        if (id == VIRTIO_CONSOLE && peer_count < MAX_PEERS)
+            peer_count += virtio_console_open(&peers[peer_count].console, base, machine.virtio[i].irq, peer_received);
+        else if (id == VIRTIO_NET)
+            net = i;
+    }
+    if (net < machine.virtio_count)
+        net_device_open(machine.virtio[net].base, machine.virtio[net].irq);
 }
 
 void main(uint64_t hart_id, const void *tree)
 {
     hart_init(hart_id);
+    log_line("started on hart %lu", hart_id);
     machine_read_tree(hart_id, tree);
+    log_line("%s", machine.tree_error ? machine.tree_error : "device tree read");
     plic_init();
     if (machine.uart_base) {
         uart_init(machine.uart_base, machine.uart_irq);
@@ -114,8 +122,10 @@ void main(uint64_t hart_id, const void *tree)
     if (machine.tree_error)
         printf("%s\n", machine.tree_error);
     timer_init();
-    open_devices();
+    if (!guarded_call(open_devices, NULL))
+        fault_show(&this_hart()->fault);
     shyper_init();
     printf("Type help for the list of commands.\n");
+    log_line("ready");
     shell_run("mvm# ", commands);
 }
