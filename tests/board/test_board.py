@@ -111,6 +111,22 @@ def test_a_disk_interrupt_reaches_the_hart() -> None:
     assert machine.interrupts == set()
 
 
+def test_a_snapshot_shows_devices_slots_and_sources() -> None:
+    machine = Machine()
+    state = machine.board.snapshot()
+    assert [(w.name, w.base, w.irq) for w in state.windows[:6]] == [
+        ("test", 0x10_0000, None),
+        ("rtc", 0x10_1000, 11),
+        ("clint", CLINT, None),
+        ("plic", PLIC, None),
+        ("uart", UART, 10),
+        ("virtio0", VIRTIO, 1),
+    ]
+    assert [(slot.device_id, len(slot.queues)) for slot in state.slots[:2]] == [(2, 1), (0, 0)]
+    assert (len(state.plic.sources), len(state.plic.contexts)) == (95, 8)
+    machine.board.close()
+
+
 def test_a_reset_is_power_on_for_every_device() -> None:
     machine = Machine()
     machine.enable(10, 1)

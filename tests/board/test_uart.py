@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shyper_tui.engine.board.device import ManualTimebase
 from shyper_tui.engine.board.uart import (
     FCR_CLEAR_RX,
     FCR_ENABLE,
@@ -42,10 +43,11 @@ from tests.board.wires import RecordedLine
 class Port:
     """A UART with its output and its line, and single-byte accesses."""
 
-    def __init__(self, capacity: int = 1 << 20) -> None:
+    def __init__(self, capacity: int = 1 << 20, *, paced: bool = False) -> None:
         self.output = bytearray()
         self.line = RecordedLine()
-        self.uart = Uart(self.line, self.output.extend, capacity)
+        self.time = ManualTimebase()
+        self.uart = Uart(self.line, self.output.extend, self.time if paced else None, capacity)
 
     def get(self, register: int) -> int:
         return self.uart.read(register, 1)
@@ -76,6 +78,24 @@ def test_a_long_paste_arrives_whole_through_the_fifo() -> None:
     assert port.uart.receive(text) == len(text)
     assert port.read_all() == text
     assert port.uart.waiting == 0
+
+
+def test_with_a_timebase_input_comes_at_the_speed_of_a_line() -> None:
+    port = Port(paced=True)
+    port.put(IIR_FCR, FCR_ENABLE)
+    port.put(IER, IER_ERBFI)
+    text = bytes(range(100))
+    port.uart.receive(text)
+    got = bytearray()
+    while (due := port.time.next_tick()) is not None:
+        assert port.line.high()
+        batch = port.read_all()
+        assert 0 < len(batch) <= 16
+        assert not port.line.high()  # the driver has time for something else
+        got += batch
+        port.time.advance_to(due)
+    got += port.read_all()
+    assert (bytes(got), port.time.now()) == (text, 100 * len(text))
 
 
 def test_input_beyond_the_capacity_is_refused_not_mangled() -> None:

@@ -200,6 +200,19 @@ def test_a_missing_image_is_one_sentence(tmp_path: Path) -> None:
         RawFile(tmp_path / "nothing.img")
 
 
+def test_a_writable_image_belongs_to_one_machine(tmp_path: Path) -> None:
+    path = image(tmp_path)
+    readers = [RawFile(path, read_only=True), RawFile(path, read_only=True)]
+    with pytest.raises(DiskError, match="another machine uses it"):
+        RawFile(path)
+    for reader in readers:
+        reader.close()
+    writer = RawFile(path)
+    with pytest.raises(DiskError, match="another machine uses it"):
+        RawFile(path, read_only=True)
+    writer.close()
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3 * CLUSTER), st.binary(min_size=1, max_size=300), st.booleans()), max_size=12)

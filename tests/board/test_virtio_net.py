@@ -189,6 +189,14 @@ def test_and_is_finished_for_one_that_does_not() -> None:
     assert (b.frames(), b.net.received_dropped) == ([], 1)
 
 
+def test_offload_without_negotiation_is_ignored() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1), Station(switch, 2, CSUM)
+    b.give_buffers()
+    a.send(udp_frame(), NEEDS_CSUM)
+    assert b.frames() == [udp_frame()]
+
+
 def test_the_control_queue_answers() -> None:
     station = Station(Switch(), 1, net.VIRTIO_NET_F_CTRL_VQ)
     control = station.queues[net.CONTROLQ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from shyper_tui.engine.board import memory_map as m
@@ -11,15 +12,34 @@ from shyper_tui.engine.board.bus import Bus
 from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase
 from shyper_tui.engine.board.finisher import Finisher, PowerEvent
 from shyper_tui.engine.board.memory import Memory
-from shyper_tui.engine.board.plic import Plic
+from shyper_tui.engine.board.plic import Plic, PlicState
 from shyper_tui.engine.board.rtc import GoldfishRtc
 from shyper_tui.engine.board.uart import Uart
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.disk import Disk
-from shyper_tui.engine.board.virtio.mmio import VirtioMmio
+from shyper_tui.engine.board.virtio.mmio import SlotState, VirtioMmio
 
 MSIP, SEIP, MEIP = 3, 9, 11  # bits of mip that devices drive
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """A device's window on the bus: physical address, length in bytes, PLIC source."""
+
+    name: str
+    base: int
+    length: int
+    irq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardState:
+    """The devices of the board, by address; `slots[i]` is virtio slot i."""
+
+    windows: tuple[WindowState, ...]
+    plic: PlicState
+    slots: tuple[SlotState, ...]
 
 
 class Board:
@@ -28,7 +48,8 @@ class Board:
     `set_interrupt(hart, bit, level)` drives MSIP, SEIP and MEIP of a hart's `mip`; `set_mtimecmp(hart, tick)` hands a
     hart its timer deadline; `on_console` gets what the serial port transmits; `on_power(event, code)` is called when
     software ends or restarts the machine. `drives` become virtio block devices in the first slots. `clock` gives the
-    RTC nanoseconds since 1970 (default: it starts at 1970 and follows `timebase`).
+    RTC nanoseconds since 1970 (default: it starts at 1970 and follows `timebase`). All calls belong on the machine's
+    thread.
     """
 
     def __init__(
@@ -53,7 +74,7 @@ class Board:
         outputs = [partial(set_interrupt, hart, bit) for hart in range(harts) for bit in (MEIP, SEIP)]
         self.plic = Plic(m.PLIC_SOURCES, 2 * harts, outputs)
         self.aclint = Aclint(harts, timebase, lambda hart, level: set_interrupt(hart, MSIP, level), set_mtimecmp)
-        self.uart = Uart(self.plic.line(m.UART_IRQ), on_console)
+        self.uart = Uart(self.plic.line(m.UART_IRQ), on_console, timebase)
         self.rtc = GoldfishRtc(clock or (lambda: _nanoseconds(timebase)), timebase, self.plic.line(m.RTC_IRQ))
         self.finisher = Finisher(on_power)
         self.slots = [VirtioMmio(memory, self.plic.line(m.VIRTIO_IRQ + slot)) for slot in range(m.VIRTIO_SLOTS)]
@@ -84,6 +105,22 @@ class Board:
         self.rtc.reset()
         self.aclint.reset()
         self.plic.reset()
+
+
+    def close(self) -> None:
+        """Gives back what the devices hold on the host, such as open disk images."""
+        for slot in self.slots:
+            if slot.backend is not None:
+                slot.backend.close()
+
+    def snapshot(self) -> BoardState:
+        """A copy of what a reader of the board may want to see; taking it changes nothing."""
+        irqs = {name: irq for irq, name in self.source_names.items()}
+        return BoardState(
+            tuple(WindowState(w.name, w.base, w.end - w.base, irqs.get(w.name)) for w in self.bus),
+            self.plic.snapshot(),
+            tuple(slot.snapshot() for slot in self.slots),
+        )
 
 
 def _nanoseconds(timebase: Timebase) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shyper_tui.engine.board.device import Line
+from shyper_tui.engine.board.device import Line, Timebase, Timer
 
 RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR = range(8)
 
@@ -17,6 +17,7 @@ LSR_DR, LSR_OE, LSR_THRE, LSR_TEMT = 0x01, 0x02, 0x20, 0x40
 MSR_CTS, MSR_DSR, MSR_RI, MSR_DCD = 0x10, 0x20, 0x40, 0x80
 
 _FIFO_DEPTH = 16
+_TICKS_PER_BYTE = 100  # ten bits at 1 Mbit/s
 _TRIGGER_LEVELS = (1, 4, 8, 14)
 _MODEM_READY = MSR_CTS | MSR_DSR | MSR_DCD  # a terminal is always there
 _EMPTY = LSR_THRE | LSR_TEMT
@@ -24,19 +25,28 @@ _BYTE = [bytes((value,)) for value in range(256)]
 
 
 class Uart:
-    """A serial port whose line takes no time: output is out at once, input arrives as fast as it is read.
+    """A serial port: output is out at once; input comes through a 16-byte FIFO.
 
-    `receive` takes any amount of input up to `capacity` bytes and feeds the 16-byte FIFO as the guest empties it, so
-    a pasted text is not lost. The character timeout, which real hardware reports after four character times, is
-    reported as soon as the FIFO holds fewer bytes than the trigger level. The divisor and the line format are stored
-    without effect. Accesses wider than a byte reach the register at their lowest address.
+    `receive` takes any amount of input up to `capacity` bytes and feeds the FIFO as the guest empties it. With a
+    `timebase` it does so at 1 Mbit/s, slow enough for an operating system to carry a pasted text away between two
+    interrupts; without one, as fast as the guest reads. The character timeout, which real hardware reports after four
+    character times, is reported as soon as the FIFO holds fewer bytes than the trigger level. The divisor and the line
+    format are stored without effect. Accesses wider than a byte reach the register at their lowest address.
     """
 
-    def __init__(self, line: Line, on_output: Callable[[bytes], None], capacity: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        line: Line,
+        on_output: Callable[[bytes], None],
+        timebase: Timebase | None = None,
+        capacity: int = 1 << 20,
+    ) -> None:
         self._line = line
         self._on_output = on_output
+        self._timebase = timebase
         self._capacity = capacity
         self._waiting = bytearray()  # host side, in front of the FIFO
+        self._busy: Timer | None = None  # the line still carries the bytes fed last
         self.reset()
 
     def reset(self) -> None:
@@ -72,9 +82,19 @@ class Uart:
 
     def _feed(self) -> None:
         room = self._depth - len(self._fifo)
-        if room > 0 and self._waiting and not self._mcr & MCR_LOOP:
-            self._fifo += self._waiting[:room]
-            del self._waiting[:room]
+        if room <= 0 or not self._waiting or self._busy is not None or self._mcr & MCR_LOOP:
+            return
+        taken = self._waiting[:room]
+        del self._waiting[:room]
+        self._fifo += taken
+        if self._timebase is not None:
+            free = self._timebase.now() + _TICKS_PER_BYTE * len(taken)
+            self._busy = self._timebase.call_at(free, self._line_free)
+
+    def _line_free(self) -> None:
+        self._busy = None
+        self._feed()
+        self._update()
 
     # Registers
 

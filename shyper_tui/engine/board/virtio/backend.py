@@ -62,6 +62,9 @@ class Backend:
     def reset(self) -> None:
         """The driver has reset the device: forget everything about requests and negotiation."""
 
+    def close(self) -> None:
+        """The machine ends: give back what the device holds on the host."""
+
     def process(self, index: int) -> None:
         """Buffers are available in queue `index`."""
 

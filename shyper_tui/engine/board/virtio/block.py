@@ -120,6 +120,9 @@ class Block(Backend):
         self.requests = dict.fromkeys(RequestType, 0)
         self.errors = 0
 
+    def close(self) -> None:
+        self.disk.close()
+
     def config(self) -> bytes:
         many = MAX_SECTORS_AT_ONCE
         return struct.pack("<QII", self.capacity, SIZE_MAX, SEG_MAX) + struct.pack(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -42,14 +43,21 @@ class Disk(Protocol):
 
 
 class RawFile:
-    """A raw image file, used in place."""
+    """A raw image file, used in place. Sole use of a writable image is ensured by a lock (flock) on the file."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         try:
             self._fd = os.open(path, (os.O_RDONLY if read_only else os.O_RDWR) | os.O_CLOEXEC)
-            self._size = os.lseek(self._fd, 0, os.SEEK_END)  # also right for block devices
         except OSError as error:
             raise DiskError(f"{path}: cannot open the disk image: {error.strerror}") from error
+        try:
+            fcntl.flock(self._fd, (fcntl.LOCK_SH if read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            self._size = os.lseek(self._fd, 0, os.SEEK_END)  # also right for block devices
+        except OSError as error:
+            os.close(self._fd)
+            busy = error.errno in (errno.EAGAIN, errno.EACCES)
+            why = "another machine uses it; stop that one or use a copy-on-write overlay" if busy else error.strerror
+            raise DiskError(f"{path}: cannot use the disk image: {why}") from error
         self._read_only = read_only
         self.path = path
 

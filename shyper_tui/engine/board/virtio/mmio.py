@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from shyper_tui.engine.board.device import AccessFault, Line
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio.backend import (
@@ -36,6 +38,31 @@ _QUEUE_ADDRESSES = {
     QueueDriverLow: ("driver", 0), QueueDriverHigh: ("driver", 32),
     QueueDeviceLow: ("device", 0), QueueDeviceHigh: ("device", 32),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A virtqueue: its size, how far the device has come in both rings, and chains taken but not returned."""
+
+    index: int
+    size: int
+    ready: bool
+    last_avail: int
+    used_idx: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """A slot: registers by the specification's names; `device_id` is 0 in an empty one."""
+
+    device_id: int
+    status: int
+    interrupt_status: int
+    device_features: int
+    driver_features: int
+    queues: tuple[QueueState, ...]
+    last_error: str | None
 
 
 class VirtioMmio:
@@ -103,6 +130,18 @@ class VirtioMmio:
     @property
     def active(self) -> bool:
         return self.status & (DRIVER_OK | DEVICE_NEEDS_RESET | FAILED) == DRIVER_OK
+
+    def snapshot(self) -> SlotState:
+        """A copy of the slot's state."""
+        return SlotState(
+            self.backend.device_id if self.backend is not None else 0,
+            self.status,
+            self.interrupt_status,
+            self.device_features,
+            self.driver_features,
+            tuple(QueueState(q.index, q.size, q.ready, q.last_avail, q.used_idx, q.in_flight) for q in self.queues),
+            self.last_error,
+        )
 
     # The backend's side
 

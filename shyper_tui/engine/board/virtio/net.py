@@ -165,8 +165,9 @@ class Net(Backend):
             size = chain.readable_size - _HEADER_SIZE
             frame = None
             if _MIN_FRAME <= size <= _MAX_FRAME and self.link_up:
-                header = chain.read(0, _HEADER.size)
-                frame = Frame(chain.read(_HEADER_SIZE, size), *_HEADER.unpack(header))
+                header = _HEADER.unpack(chain.read(0, _HEADER.size))
+                offload = header if self.negotiated(VIRTIO_NET_F_CSUM) else ()
+                frame = Frame(chain.read(_HEADER_SIZE, size), *offload)
             self.finish(queue, chain, 0)
             if frame is None or self.port is None:
                 self.sent_dropped += 1
