@@ -103,8 +103,8 @@ def _cpus(config: VmConfig, board: Board, report: Report, mvm: bool) -> None:
         message = f"num is {cpu.num}, but the bitmap names {len(named)} core{'s' * (len(named) != 1)}."
         remedy = f"Make them agree; now the VM gets {used} CPU{'s' * (used != 1)} on core {_join(cpu.cores)}."
         report.warning("cpu.num", "cpu-count", message, remedy)
-    if cpu.master is not None and cpu.master not in cpu.cores:
-        message = f"The master, core {cpu.master}, is not one of the VM's cores ({_join(cpu.cores) or 'none'})."
+    if cpu.num and cpu.master is not None and cpu.master not in cpu.cores:
+        message = f"The master, core {cpu.master}, is not one of the VM's cores ({_join(cpu.cores)})."
         report.warning("cpu.master", "cpu-master", message, "Name one of them, or -1 for the lowest.")
 
 

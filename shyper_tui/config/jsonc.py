@@ -233,6 +233,7 @@ class _Parser:
         start = self.at
         self.at += 1
         parts: list[str] = []
+        sound = True
         while True:
             character = self.text[self.at : self.at + 1]
             if character in ("", "\n", "\r"):
@@ -241,28 +242,38 @@ class _Parser:
             if character == '"':
                 break
             if character == "\\":
-                parts.append(self._escape())
-            elif character < " ":
-                message = f"The string contains the control character U+{ord(character):04X}."
-                self._error(self.at - 1, self.at, message, f"Write \\u{ord(character):04x}.")
+                escaped = self._escape()
+                sound = sound and escaped is not None
+                parts.append(escaped or "")
             else:
                 parts.append(character)
-        value = "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        if "\ufffd" in value and "\ufffd" not in parts:
+                if character < " ":
+                    sound = False
+                    message = f"The string contains the control character U+{ord(character):04X}."
+                    self._report(self.at - 1, self.at, message, f"Write \\u{ord(character):04x}.")
+        try:  # \u escapes give UTF-16 code units
+            value = "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
             self._error(start, self.at, "The string contains half of a surrogate pair.", "Write both \\u escapes.")
+        if not sound:
+            raise _RecoverError
         return value
 
-    def _escape(self) -> str:
+    def _escape(self) -> str | None:
+        """The character of an escape; None after a report."""
         start = self.at - 1
         letter = self.text[self.at : self.at + 1]
-        self.at += 1
         if letter in _ESCAPES:
+            self.at += 1
             return _ESCAPES[letter]
-        digits = self.text[self.at : self.at + 4]
-        if letter == "u" and re.fullmatch(r"[0-9a-fA-F]{4}", digits):
-            self.at += 4
-            return chr(int(digits, 16))
-        return self._error(start, self.at, f"\\{letter} is no JSON escape.", "Write a backslash as \\\\.")
+        digits = re.compile(r"u([0-9a-fA-F]{4})").match(self.text, self.at)
+        if digits:
+            self.at = digits.end()
+            return chr(int(digits.group(1), 16))
+        end = self.at + (letter not in ("", "\n", "\r"))
+        self._report(start, end, f"\\{letter.strip()} is no JSON escape.", "Write a backslash as \\\\.")
+        self.at = end
+        return None
 
     # Blanks, positions, errors
 
