@@ -19,6 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import symbols
+
 ZIG_VERSION = "0.17.1"
 """The compiler whose output is committed."""
 
@@ -28,7 +31,7 @@ EMBEDDED = "shyper_tui/images/embedded"
 PROGRAMS = "shyper_tui/bench/programs"
 
 COMMON_FLAGS = [
-    *("-target", "riscv64-freestanding-none", "-mcmodel=medany", "-std=gnu11", "-O2", "-g0", "-s"),
+    *("-target", "riscv64-freestanding-none", "-mcmodel=medany", "-std=gnu11", "-O2", "-gline-tables-only"),
     *("-ffreestanding", "-fno-builtin", "-nostdlib", "-static", "-fno-pic", "-ffunction-sections"),
     *("-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-stack-protector", "-fno-sanitize=all"),
     "-fno-ident",
@@ -100,6 +103,7 @@ def build(program: Program, root: Path) -> Path:
     result = subprocess.run(command, cwd=GUESTS, capture_output=True, text=True, check=False, env=os.environ)
     if result.returncode:
         raise BuildError(f"{program.output}: the compiler failed\n{result.stderr.rstrip()}")
+    output.write_bytes(symbols.keep_named_symbols(output.read_bytes()))
     output.chmod(0o644)
     return output
 

@@ -2,6 +2,7 @@
 
     .section .text.start, "ax"
     .globl _start
+    .type _start, @function
 _start:
     csrr    t0, mhartid
     bnez    t0, park                /* one hart runs the program */

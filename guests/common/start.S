@@ -2,6 +2,7 @@
 
     .section .text.start, "ax"
     .globl _start
+    .type _start, @function
 _start:                             /* a0 = hart id, a1 = address of the device tree (SBI boot protocol) */
     csrw    sie, zero
     la      t0, bss_start
@@ -17,6 +18,7 @@ _start:                             /* a0 = hart id, a1 = address of the device 
 
     .text
     .globl hart_entry
+    .type hart_entry, @function
 hart_entry:                         /* a0 = hart id, a1 = struct hart *, given to hart_start as its opaque value */
     csrw    sie, zero
     ld      sp, 8(a1)               /* hart->stack_top */

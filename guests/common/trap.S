@@ -7,6 +7,7 @@
     .text
     .balign 4
     .globl trap_entry
+    .type trap_entry, @function
 trap_entry:                         /* stvec, direct mode: runs on the stack of what was interrupted */
     addi    sp, sp, -FRAME_SIZE
     .irp r, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
@@ -33,6 +34,7 @@ trap_entry:                         /* stvec, direct mode: runs on the stack of 
 /* bool guarded_call(void (*function)(void *), void *argument): false when a fault cut the function short.
    The callee-saved registers wait on the stack; hart->recover_sp (offset 0 of struct hart) says where. */
     .globl guarded_call
+    .type guarded_call, @function
 guarded_call:
     addi    sp, sp, -112
     sd      ra, 0(sp)
@@ -45,6 +47,7 @@ guarded_call:
     jalr    t0
     li      a0, 1
     .globl guarded_return
+    .type guarded_return, @function
 guarded_return:                     /* trap_handle comes here with a0 = 0 and sp = hart->recover_sp */
     sd      zero, 0(tp)
     ld      ra, 0(sp)

@@ -33,7 +33,8 @@ void uart_init(uint64_t base, uint32_t irq)
 {
     registers = base;
     mmio_write8(base + LCR, 3); /* 8 bits, no parity; the firmware chose the speed */
-    mmio_write8(base + FCR, 1); /* FIFOs on, and what was typed already stays in */
+    uart_interrupt(NULL);       /* what was typed already: switching the FIFOs on would lose it */
+    mmio_write8(base + FCR, 1);
     mmio_write8(base + MCR, 0x0b);
     plic_enable(irq, "serial", uart_interrupt, NULL);
     mmio_write8(base + IER, 1); /* received data */

@@ -18,6 +18,7 @@ from types import ModuleType
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 BUILD = Path(__file__).resolve().parents[2] / "guests" / "build.py"
 LOAD_ADDRESS = {"supervisor": 0x9000_0000, "guest": 0x8020_0000}
@@ -54,8 +55,17 @@ def test_program_is_a_small_riscv_elf_at_its_load_address(program: str) -> None:
     assert (elf["e_machine"], elf.elfclass, elf["e_entry"]) == ("EM_RISCV", 64, base)
     assert loads[0]["p_paddr"] == base
     assert all(segment["p_paddr"] == segment["p_vaddr"] for segment in loads)
-    assert elf.get_section_by_name(".symtab") is None
+    assert not [section.name for section in elf.iter_sections() if section.name.startswith(".debug")]
     assert len(data) < 64 * 1024
+
+
+def test_functions_have_names_and_local_labels_are_gone() -> None:
+    symbols = ELFFile(io.BytesIO(package_data("images/embedded/guest.elf"))).get_section_by_name(".symtab")
+    assert isinstance(symbols, SymbolTableSection)
+    addresses = {symbol.name: symbol["st_value"] for symbol in symbols.iter_symbols()}
+    assert addresses["_start"] == LOAD_ADDRESS["guest"]
+    assert {"main", "trap_entry", "trap_handle", "shell_run"} <= addresses.keys()
+    assert not [name for name in addresses if name.startswith(".L")]
 
 
 def test_every_built_program_is_tested_here(build: ModuleType) -> None:
