@@ -34,11 +34,18 @@ def rounding_mode(s: Semantics) -> Value:
     return mode
 
 
-def accrue(s: Semantics, flags: Value) -> None:
-    """ORs exceptions into fflags; FS becomes Dirty when there are any."""
+def write_f(s: Semantics, result: Value, flags: Value) -> None:
+    """fd := result, NaN-boxed; flags are ORed into fflags, and FS becomes Dirty with the register."""
+    s.set("fflags", s.get("fflags") | flags)
+    s.write_f(float_bits.box(result))
+
+
+def write_x(s: Semantics, result: Value, flags: Value) -> None:
+    """rd := result; flags are ORed into fflags, and FS becomes Dirty when there are any."""
     with s.if_(flags != 0):
         s.set("fflags", s.get("fflags") | flags)
         s.call("dirty_fs")
+    s.rd = result
 
 
 def operand(s: Semantics, number: int, fmt: Format) -> Value:
@@ -46,23 +53,22 @@ def operand(s: Semantics, number: int, fmt: Format) -> Value:
     return float_bits.unbox(s.read_f(number), fmt)
 
 
-def _rounded(s: Semantics, operation: str, *operands: Value) -> Value:
-    result, flags = s.fp(operation, rounding_mode(s), *operands)
-    accrue(s, flags)
-    return result
+def _rounded(s: Semantics, operation: str, *operands: Value) -> tuple[Value, Value]:
+    """Result and flags of an operation named as for `core.softfloat.perform`, in the mode in effect."""
+    return s.fp(operation, rounding_mode(s), *operands)
 
 
 def arithmetic(s: Semantics, operation: str) -> None:
     """fd := fs1 operation fs2, rounded; operations are named as for `core.softfloat.perform`."""
     enabled(s)
     fmt = FORMATS[operation[-1]]
-    s.write_f(float_bits.box(_rounded(s, operation, operand(s, 1, fmt), operand(s, 2, fmt))))
+    write_f(s, *_rounded(s, operation, operand(s, 1, fmt), operand(s, 2, fmt)))
 
 
 def square_root(s: Semantics, letter: str) -> None:
     """fd := square root of fs1, rounded."""
     enabled(s)
-    s.write_f(float_bits.box(_rounded(s, f"fsqrt.{letter}", operand(s, 1, FORMATS[letter]))))
+    write_f(s, *_rounded(s, f"fsqrt.{letter}", operand(s, 1, FORMATS[letter])))
 
 
 def multiply_add(s: Semantics, letter: str, *, negate_product: bool = False, negate_addend: bool = False) -> None:
@@ -72,26 +78,27 @@ def multiply_add(s: Semantics, letter: str, *, negate_product: bool = False, neg
     a, b, c = (operand(s, number, fmt) for number in (1, 2, 3))
     a = float_bits.negate(a, fmt) if negate_product else a
     c = float_bits.negate(c, fmt) if negate_addend else c
-    s.write_f(float_bits.box(_rounded(s, f"fmadd.{letter}", a, b, c)))
+    write_f(s, *_rounded(s, f"fmadd.{letter}", a, b, c))
 
 
 def convert(s: Semantics, target: str, source: str) -> None:
     """fd := fs1 in another format, rounded."""
     enabled(s)
-    s.write_f(float_bits.box(_rounded(s, f"fcvt.{target}.{source}", operand(s, 1, FORMATS[source]))))
+    write_f(s, *_rounded(s, f"fcvt.{target}.{source}", operand(s, 1, FORMATS[source])))
 
 
 def to_integer(s: Semantics, integer: str, letter: str) -> None:
     """rd := fs1 as an integer w, wu, l or lu; 32-bit results are sign-extended, unsigned ones too."""
     enabled(s)
-    s.rd = _rounded(s, f"fcvt.{integer}.{letter}", operand(s, 1, FORMATS[letter])).sext()
+    result, flags = _rounded(s, f"fcvt.{integer}.{letter}", operand(s, 1, FORMATS[letter]))
+    write_x(s, result.sext(), flags)
 
 
 def from_integer(s: Semantics, letter: str, integer: str) -> None:
     """fd := rs1, an integer w, wu, l or lu, rounded."""
     enabled(s)
     value = s.rs1.trunc(32) if integer.startswith("w") else s.rs1
-    s.write_f(float_bits.box(_rounded(s, f"fcvt.{letter}.{integer}", value)))
+    write_f(s, *_rounded(s, f"fcvt.{letter}.{integer}", value))
 
 
 Comparison = Callable[[Value, Value, Format], tuple[Value, Value]]
@@ -101,9 +108,7 @@ def select(s: Semantics, choice: Comparison, letter: str) -> None:
     """fd := the smaller or larger of fs1 and fs2 (`float_bits.minimum`, `maximum`)."""
     enabled(s)
     fmt = FORMATS[letter]
-    result, flags = choice(operand(s, 1, fmt), operand(s, 2, fmt), fmt)
-    accrue(s, flags)
-    s.write_f(float_bits.box(result))
+    write_f(s, *choice(operand(s, 1, fmt), operand(s, 2, fmt), fmt))
 
 
 def compare(s: Semantics, comparison: Comparison, letter: str) -> None:
@@ -111,8 +116,7 @@ def compare(s: Semantics, comparison: Comparison, letter: str) -> None:
     enabled(s)
     fmt = FORMATS[letter]
     result, flags = comparison(operand(s, 1, fmt), operand(s, 2, fmt), fmt)
-    accrue(s, flags)
-    s.rd = result.zext()
+    write_x(s, result.zext(), flags)
 
 
 def inject_sign(s: Semantics, letter: str, sign: Callable[[Value, Value], Value]) -> None:
