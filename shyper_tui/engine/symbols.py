@@ -1,0 +1,56 @@
+"""Names for program counters, from the symbol table of an ELF kernel."""
+
+from __future__ import annotations
+
+import bisect
+import io
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+FARTHEST = 1 << 20
+"""Bytes behind the start of a symbol without size that still count as it."""
+
+
+class Symbols:
+    """The functions and labels of one kernel that was loaded with its lowest physical address at `load_address`."""
+
+    def __init__(self, kernel: bytes | bytearray, load_address: int = 0) -> None:
+        self._entries: list[tuple[int, int, str]] = []
+        self._moved = 0
+        if kernel[:4] != b"\x7fELF":
+            return
+        try:
+            self._read(ELFFile(io.BytesIO(bytes(kernel))), load_address)
+        except (ELFError, KeyError, ValueError, UnicodeDecodeError):
+            self._entries = []  # a kernel may run without a readable symbol table
+
+    def _read(self, elf: ELFFile, load_address: int) -> None:
+        addresses = [part["p_paddr"] for part in elf.iter_segments() if part["p_type"] == "PT_LOAD"]
+        self._moved = load_address - min(addresses, default=load_address) if load_address else 0
+        found: dict[int, tuple[int, str]] = {}
+        for section in elf.iter_sections():
+            if not isinstance(section, SymbolTableSection):
+                continue
+            for symbol in section.iter_symbols():
+                kind, name = symbol["st_info"]["type"], symbol.name
+                defined = symbol["st_shndx"] not in ("SHN_UNDEF", "SHN_ABS")
+                useful = kind == "STT_FUNC" or (kind == "STT_NOTYPE" and symbol["st_value"] not in found)
+                if useful and defined and name and not name.startswith(("$", ".L")):
+                    found[symbol["st_value"]] = (symbol["st_size"], name)  # a function's name is the better one
+        self._entries = sorted((start, size, name) for start, (size, name) in found.items())
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def name(self, pc: int) -> str:
+        """`function+0x12` for an address in it, else "". Kernels that run where they were linked, or moved, both
+        work."""
+        for address in (pc, pc - self._moved):
+            index = bisect.bisect_right(self._entries, (address, 1 << 64, "")) - 1
+            if index >= 0:
+                start, size, name = self._entries[index]
+                if address - start < (size or FARTHEST):
+                    return f"{name}+{address - start:#x}" if address > start else name
+        return ""
