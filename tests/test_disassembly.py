@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-import shyper_tui.engine.isa.rows  # noqa: F401  (registers the instruction set)
 from shyper_tui.engine.isa.disassembly import disassemble
 
 ADDRESS = 0x8020_0000

@@ -57,9 +57,10 @@ def report(files: Iterable[str], mvm: str | None = None, quiet: bool = False) ->
             continue
         reading = config.read_vm(text, file)
         found += reading.diagnostics
-        if reading.value is not None and file != mvm:
-            found += config.check_vm(reading.value, config.DEFAULT_BOARD, others)
-            others.append(reading.value)
+        if reading.value is not None:
+            found += config.check_vm(reading.value, config.DEFAULT_BOARD, others, mvm=file == mvm)
+            if file != mvm:
+                others.append(reading.value)
     failed = any(str(diagnostic.severity) == "error" for diagnostic in found)
     if failed or not quiet:
         for diagnostic in found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from . import rows  # noqa: F401  (registers every instruction)
 from .decode import decode
 from .instruction import Decoded
 
