@@ -98,6 +98,19 @@ static void echo(int argc, char **argv)
     printf("\n");
 }
 
+static void flood(int argc, char **argv)
+{
+    uint64_t lines, i = 0;
+    if (argc != 2 || !parse_number(argv[1], &lines)) {
+        shell_usage(argv);
+        return;
+    }
+    for (; i < lines && !console_interrupted(); i++)
+        printf("line %lu of %lu: the quick brown fox jumps over the lazy dog\n", i + 1, lines);
+    if (i < lines)
+        printf("interrupted\n");
+}
+
 static void uptime(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -127,16 +140,17 @@ static void reboot(int argc, char **argv)
 }
 
 const struct command common_commands[] = {
-    {"cpu", "", "harts, their states, isa, timer", cpu},
-    {"mem", "", "memory, image, device tree, boot arguments", mem},
+    {"cpu", "", "harts and their states", cpu},
+    {"mem", "", "memory, image, boot arguments", mem},
     {"irq", "", "interrupt counts", irq},
-    {"net", "", "network device, address, counters", net},
+    {"net", "", "network address, counters", net},
     {"ping", "IP [COUNT]", "ICMP echo", ping},
     {"peek", "ADDRESS [COUNT]", "read 32-bit words", peek},
     {"poke", "ADDRESS VALUE", "write a 32-bit word", poke},
     {"echo", "TEXT...", "print the text", echo},
+    {"flood", "LINES", "print that many lines", flood},
     {"uptime", "", "the time CSR", uptime},
-    {"log", "", "what happened since the start", show_log},
+    {"log", "", "events since the start", show_log},
     {"poweroff", "", "power this system off", power_off},
     {"reboot", "", "start this system again", reboot},
     {0},

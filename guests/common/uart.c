@@ -27,7 +27,7 @@ static void uart_write(const char *data, size_t count)
     }
 }
 
-const struct console_device uart_console = {"16550 serial port", uart_write, NULL};
+const struct console_device uart_console = {"16550", uart_write, NULL};
 
 void uart_init(uint64_t base, uint32_t irq)
 {

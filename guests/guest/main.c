@@ -58,13 +58,13 @@ void main(uint64_t hart_id, const void *tree)
         uart_init(machine.uart_base, machine.uart_irq);
         console_select(&uart_console);
     }
-    printf("Shyper-TUI guest: %u harts, %lu MiB, console on %s\n", machine.hart_count, machine.memory[0].length >> 20,
-           console_name());
+    printf("Shyper-TUI guest (%u hart%s, %lu MiB, %s)\n", machine.hart_count,
+           machine.hart_count == 1 ? "" : "s", machine.memory[0].length >> 20, console_name());
     if (machine.tree_error)
         printf("%s\n", machine.tree_error);
     if (!devices_fine)
         fault_show(&this_hart()->fault);
-    printf("Type help for the list of commands.\n");
+    printf("Type help for the commands.\n");
     log_line("ready");
     shell_run("gvm# ", guest_commands);
 }

@@ -7,15 +7,16 @@
 #include "string.h"
 
 const struct command guest_commands[] = {
-    {"hart", "start N", "start hart N through SBI HSM", hart},
-    {"hart", "stop [N]", "stop hart N, or all but this one", hart},
-    {"smp", "[N]", "every started hart adds N times to one counter", smp},
-    {"timer", "N", "N timer interrupts of 10 ms, measured", timer},
-    {"blk", "", "capacity of the block device", blk},
+    {"hart", "start N", "start hart N (SBI HSM)", hart},
+    {"hart", "stop [N]", "stop hart N, or all others", hart},
+    {"smp", "[N]", "all harts add to one counter", smp},
+    {"timer", "N", "N times 10 ms, measured", timer},
+    {"blk", "", "size of the block device", blk},
     {"blk", "read SECTOR", "show a sector", blk},
-    {"blk", "write SECTOR TEXT...", "write a sector that begins with the text", blk},
-    {"fault", "load|store|exec [ADDRESS]", "cause an access fault", fault},
-    {"fault", "illegal|csr", "illegal instruction, hypervisor CSR", fault},
+    {"blk", "write SECTOR TEXT...", "text, then zeros, to a sector", blk},
+    {"fp", "[ROUNDS]", "do FP registers keep values?", fp},
+    {"spin", "MILLISECONDS", "keep this hart busy", spin},
+    {"fault", "KIND [ADDRESS]", "load store exec illegal csr", fault},
     {"mmu", "[on|off]", "Sv39 identity map", mmu},
     {0},
 };
@@ -46,6 +47,44 @@ void timer(int argc, char **argv)
     if (done)
         printf("%lu intervals of 10000 us: shortest %lu us, mean %lu us, longest %lu us\n", done,
                ticks_to_us(shortest), ticks_to_us(sum / done), ticks_to_us(longest));
+}
+
+void spin(int argc, char **argv)
+{
+    uint64_t duration, rounds = 0;
+    if (argc != 2 || !parse_number(argv[1], &duration)) {
+        shell_usage(argv);
+        return;
+    }
+    uint64_t end = time_now() + milliseconds(duration);
+    while (time_now() < end && !console_interrupted())
+        rounds++;
+    printf("%lu rounds\n", rounds);
+}
+
+#define SSTATUS_FS_INITIAL (1ul << 13)
+
+/* Whoever shares this hart with us has to save and restore them: a hypervisor between VMs. */
+void fp(int argc, char **argv)
+{
+    uint64_t rounds = 20, done = 0, bad_rounds = 0, lost = 0;
+    if (argc > 2 || (argc == 2 && !parse_number(argv[1], &rounds))) {
+        shell_usage(argv);
+        return;
+    }
+    csr_set(sstatus, SSTATUS_FS_INITIAL);
+    for (; done < rounds && !console_interrupted(); done++) {
+        uint64_t seed = time_now() << 16;
+        float_fill(seed);
+        wait_for(never, NULL, time_now() + milliseconds(10));
+        uint64_t differences = float_differences(seed);
+        bad_rounds += differences != 0;
+        lost |= differences;
+    }
+    printf("%lu of %lu rounds lost registers", bad_rounds, done);
+    if (lost)
+        printf(" (mask 0x%lx)", lost);
+    printf("\n");
 }
 
 /* Places without memory or device on the board: what is read, written or run there faults. */

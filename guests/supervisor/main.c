@@ -81,10 +81,10 @@ static const struct command commands[] = {
     {"shyper", "vm list", "the VMs of the hypervisor", shyper_command},
     {"shyper", "vm boot N", "start VM N", shyper_command},
     {"shyper", "vm reboot N [--force]", "start VM N again", shyper_command},
-    {"shyper", "vm remove N", "stop VM N and free what it has", shyper_command},
+    {"shyper", "vm remove N", "stop VM N and free it", shyper_command},
     {"shyper", "vm getvmid", "the id of this VM", shyper_command},
     {"shyper", "system test", "a test hypercall", shyper_command},
-    {"console", "N", "attach to the console of VM N", console_command},
+    {"console", "N", "console of VM N", console_command},
     {0},
 };
 
@@ -117,7 +117,7 @@ void main(uint64_t hart_id, const void *tree)
         uart_init(machine.uart_base, machine.uart_irq);
         console_select(&uart_console);
     }
-    printf("Shyper-TUI supervisor: hart %lu, %lu MiB, console on %s\n", hart_id, machine.memory[0].length >> 20,
+    printf("Shyper-TUI supervisor (hart %lu, %lu MiB, %s)\n", hart_id, machine.memory[0].length >> 20,
            console_name());
     if (machine.tree_error)
         printf("%s\n", machine.tree_error);
@@ -125,7 +125,7 @@ void main(uint64_t hart_id, const void *tree)
     if (!guarded_call(open_devices, NULL))
         fault_show(&this_hart()->fault);
     shyper_init();
-    printf("Type help for the list of commands.\n");
+    printf("Type help for the commands.\n");
     log_line("ready");
     shell_run("mvm# ", commands);
 }

@@ -200,7 +200,7 @@ def test_the_guest_uses_every_device_it_finds(tmp_path: Path, qemus: list[Qemu])
         console="-chardev",
     )
     qemus.append(qemu)
-    assert "console on virtio console" in qemu.expect(b"\ngvm# ")
+    assert "MiB, virtio console)" in qemu.expect(b"\ngvm# ")
     assert "  timer N  " in qemu.command("help", b"gvm# ")
     assert qemu.command("blk", b"gvm# ") == "64 sectors of 512 bytes, 32 KiB"
     assert qemu.command("blk write 7 hello", b"gvm# ") == "sector 7 written"
@@ -223,6 +223,8 @@ def test_the_guest_uses_every_device_it_finds(tmp_path: Path, qemus: list[Qemu])
         "illegal": "illegal instruction (scause 2)",
     }.items():
         assert qemu.command(f"fault {kind}", b"gvm# ").startswith(f"fault: {fault}")
+    assert qemu.command("fp 2", b"gvm# ") == "0 of 2 rounds lost registers"
+    assert qemu.command("flood 300", b"gvm# ").count("lazy dog\n") == 299
     assert "Sv39" in qemu.command("mmu on", b"gvm# ")
     assert "load page fault" in qemu.command("fault load 0x5000000000", b"gvm# ")
     qemu.type("poweroff\r")
@@ -234,7 +236,7 @@ def test_the_guest_uses_every_device_it_finds(tmp_path: Path, qemus: list[Qemu])
 def test_the_guest_falls_back_to_the_serial_port_and_the_sbi_timer(tmp_path: Path, qemus: list[Qemu]) -> None:
     qemu = Qemu(elf_file("guest", tmp_path), "-cpu", "rv64,sstc=off")
     qemus.append(qemu)
-    assert "console on 16550 serial port" in qemu.expect(b"\ngvm# ")
+    assert "MiB, 16550)" in qemu.expect(b"\ngvm# ")
     assert "timer    10000000 Hz, SBI\n" in qemu.command("cpu", b"gvm# ")
     assert shortest_interval(qemu.command("timer 2", b"gvm# ")) >= 10000
     assert qemu.command("blk", b"gvm# ") == "blk: no block device"
