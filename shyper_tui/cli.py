@@ -48,10 +48,9 @@ class Commands(click.Group):
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, "--version", "-V", prog_name="shyper-tui")
 @engine_options
-@click.option("--layout", metavar="NAME|FILE", help="Arrangement of the panes, a name or a file of `layouts/`.")
 @click.option("--attach", metavar="SOCKET", help="Open a running engine instead of starting one ('' for the newest).")
 @click.pass_context
-def cli(ctx: click.Context, choice: EngineChoice, layout: str | None, attach: str | None) -> None:
+def cli(ctx: click.Context, choice: EngineChoice, attach: str | None) -> None:
     """A workstation for RISC-V hypervisors: an RV64 machine with the H extension, Rust-Shyper's behaviour on it,
     and the consoles of all its VMs side by side.
 
@@ -64,7 +63,7 @@ def cli(ctx: click.Context, choice: EngineChoice, layout: str | None, attach: st
         return
     from shyper_tui.commands.workstation import open_workstation
 
-    ctx.exit(open_workstation(choice, layout=layout, attach=attach))
+    ctx.exit(open_workstation(choice, attach))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
 from shyper_tui.commands.engine_options import EngineChoice
 
 
-def open_workstation(choice: EngineChoice, **more: Any) -> int:
-    """Runs the Textual application until the user leaves it; returns the exit status."""
+def open_workstation(choice: EngineChoice, attach: str | None = None) -> int:
+    """Runs the Textual application until the user leaves it; returns the exit status. `attach`: socket of a running
+    engine, "" for the newest."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("The workstation needs a terminal. In scripts use `shyper-tui run --headless`.")
-    if more.get("attach") == "":
-        more["attach"] = newest_engine()
+    options = choice.options("wall")
+    if attach is not None:
+        options["attach"] = attach or newest_engine()
     from shyper_tui.app import run_app  # Textual is imported here and nowhere before
 
-    return run_app(choice.options("wall", **more)) or 0
+    return run_app(options)
 
 
 def newest_engine() -> str:
