@@ -1,0 +1,238 @@
+"""The main screen: the views, the line of views above, the machine's state and the keys below."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from shyper_tui.ipc.messages import EngineError
+from shyper_tui.keymap import ACTIONS, display
+from shyper_tui.layout import Layout
+from shyper_tui.session import Session
+from shyper_tui.widgets.config_editor import ConfigPane
+from shyper_tui.widgets.console_pane import ConsolePane
+from shyper_tui.widgets.pane import Pane, SnapshotKind
+from shyper_tui.widgets.split import View
+from shyper_tui.widgets.status_bar import StatusBar, ViewTabs
+from shyper_tui.widgets.vm_list import VmListPane, VmTable
+
+STATE_SECONDS = 0.25
+"""Between two questions for the machine's state and the VMs."""
+SNAPSHOT_SECONDS = 0.1
+"""Between two snapshots of a visible state pane, counted from the answer."""
+
+
+class Workstation(Screen[None]):
+    """Views of one session."""
+
+    DEFAULT_CSS = """
+    Workstation { layers: base; background: $background; }
+    Workstation > #views { width: 1fr; height: 1fr; }
+    Workstation > Footer { height: 1; }
+    """
+
+    def __init__(self, session: Session, layouts: list[Layout]) -> None:
+        super().__init__()
+        self.session = session
+        keys = {action.call: display(action.keys[0]) for action in ACTIONS}
+        self.tabs = ViewTabs([(one.name, one.title, keys.get(f"app.view('{one.name}')", "")) for one in layouts])
+        self.status = StatusBar()
+        self.views = {one.name: View(one.name, one.root) for one in layouts}
+        self.current = layouts[0].name
+        self.zoomed: Pane | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self.tabs
+        with Container(id="views"):
+            for name, view in self.views.items():
+                view.display = name == self.current
+                yield view
+        yield self.status
+        yield Footer(compact=True, show_command_palette=True)
+
+    def on_mount(self) -> None:
+        self.fit()
+        self.tabs.select(self.current)
+        self.poll_state()
+        self.poll_snapshots("vcpus")
+        self.poll_snapshots("plic")
+        self.call_after_refresh(self.focus_pane, 1)
+
+    def on_resize(self) -> None:
+        self.fit()
+
+    # --- views and panes -----------------------------------------------------------------------------
+
+    @property
+    def view(self) -> View:
+        return self.views[self.current]
+
+    def show_view(self, name: str) -> None:
+        """Switch to another view."""
+        if name == self.current:
+            return
+        self.unzoom()
+        self.view.display = False
+        self.current = name
+        self.view.display = True
+        self.tabs.select(name)
+        self.fit()
+        self.update_panes()
+        self.call_after_refresh(self.focus_pane, 1)
+
+    def fit(self) -> None:
+        """Fit the current view to the terminal, and number its panes."""
+        view = self.view
+        view.zoomed = self.zoomed
+        view.fit(self.size.width, self.size.height)
+        for number, pane in enumerate(view.panes, 1):
+            if pane.number != number:
+                pane.number = number
+        self.update_panes()
+
+    def focus_pane(self, number: int) -> None:
+        """Put the focus into a pane by its number."""
+        panes = self.view.panes
+        if 1 <= number <= len(panes) and panes[number - 1].main is not None:
+            self.set_focus(panes[number - 1].main)
+
+    @property
+    def focused_pane(self) -> Pane | None:
+        if self.focused is None:
+            return None
+        return next((node for node in self.focused.ancestors_with_self if isinstance(node, Pane)), None)
+
+    def zoom(self) -> None:
+        """Give the focused pane the whole view, or go back."""
+        if self.zoomed is not None:
+            self.unzoom()
+        elif self.focused_pane is not None:
+            self.zoomed = self.focused_pane
+            self.fit()
+
+    def unzoom(self) -> None:
+        if self.zoomed is not None:
+            self.zoomed = None
+            self.fit()
+
+    def show_console(self, vm: int) -> bool:
+        """Go to a VM's console; False when there is none."""
+        panes = [pane for pane in self.view.panes if isinstance(pane, ConsolePane)]
+        for pane in panes:
+            if pane.show_vm(vm):
+                pane.view.focus()
+                return True
+        if self.current == "consoles" or vm not in self.session.consoles:
+            return False
+        self.show_view("consoles")
+        return self.show_console(vm)
+
+    # --- state ---------------------------------------------------------------------------------------
+
+    @work(group="state", exclusive=True)
+    async def poll_state(self) -> None:
+        """Ask for machine state and VMs again and again; one question at a time."""
+        while True:
+            await self.session.refresh()
+            self.update_panes()
+            self.app.call_later(self.app.run_action, "engine_ended") if self.session.ended else None
+            await asyncio.sleep(STATE_SECONDS)
+
+    @work(group="snapshots")
+    async def poll_snapshots(self, kind: SnapshotKind) -> None:
+        """Ask for a snapshot while a visible pane wants it; one question at a time."""
+        while True:
+            panes = [pane for pane in self.query(Pane) if kind == pane.WANTS and pane.shown]
+            engine = self.session.engine
+            ready = self.session.status is not None and self.session.status.state not in ("booting", "failed")
+            if panes and engine is not None and ready:
+                try:
+                    snapshot = await (engine.vcpus() if kind == "vcpus" else engine.plic())
+                except EngineError:
+                    pass  # refused now, or gone: the state line says so
+                else:
+                    for pane in panes:
+                        if pane.shown:
+                            pane.show_snapshot(snapshot)
+            await asyncio.sleep(SNAPSHOT_SECONDS)
+
+    def update_panes(self) -> None:
+        """Hand the session's state to everything that shows it."""
+        if not self.is_mounted:
+            return
+        self.status.update_session(self.session)
+        for pane in self.view.query(Pane):
+            if pane.is_mounted:
+                pane.update_session(self.session)
+
+    # --- what panes ask for --------------------------------------------------------------------------
+
+    @on(VmTable.Command)
+    def _vm_command(self, message: VmTable.Command) -> None:
+        if message.verb == "open":
+            self.show_console(message.vm.id)
+        else:
+            self.command(message.verb, message.vm.id, message.vm.name)
+
+    @work(group="commands")
+    async def command(self, verb: str, vm: int, name: str) -> None:
+        """Boot, stop, reboot or remove a VM; a refusal is shown as the engine words it."""
+        engine = self.session.engine
+        if engine is None:
+            self.notify("The engine is not running.", severity="error")
+            return
+        call = {"boot": engine.vm.boot, "stop": engine.vm.stop, "reboot": engine.vm.reboot, "remove": engine.vm.remove}
+        try:
+            await call[verb](vm)
+        except EngineError as error:
+            self.notify(error.message, title=f"vm{vm} {name}: {verb}", severity="error")
+            return
+        await self.session.refresh()
+        self.update_panes()
+
+    @on(ConfigPane.Apply)
+    def _apply(self, message: ConfigPane.Apply) -> None:
+        self.apply(message.pane, message.text, message.directory, message.file)
+
+    @work(group="commands")
+    async def apply(self, pane: ConfigPane, text: str, directory: str, file: str) -> None:
+        """Make a VM of the text and boot it; a refusal's diagnostics go to the editor."""
+        engine = self.session.engine
+        if engine is None:
+            self.notify("The engine is not running.", severity="error")
+            return
+        try:
+            vm = await engine.vm.config(text, directory, file)
+        except EngineError as error:
+            if error.diagnostics:
+                pane.show_found(list(error.diagnostics), error.message)
+            self.notify(error.message, title="Not applied", severity="error")
+            return
+        try:
+            await engine.vm.boot(vm.id)
+        except EngineError as error:
+            self.notify(error.message, title=f"vm{vm.id} {vm.name} is configured but did not boot", severity="error")
+        else:
+            self.notify(f"vm{vm.id} {vm.name} boots. alt+{vm.id} shows its console.")
+        await self.session.refresh()
+        self.update_panes()
+
+    @property
+    def selected_vm(self) -> int | None:
+        """The VM that the focused pane is about."""
+        pane = self.focused_pane
+        if isinstance(pane, VmListPane) and pane.selected is not None:
+            return pane.selected.id
+        if isinstance(pane, ConsolePane):
+            return pane.current
+        try:
+            chosen = self.view.query_one(VmListPane).selected
+        except NoMatches:
+            return None
+        return chosen.id if chosen is not None else None

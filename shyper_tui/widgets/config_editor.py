@@ -1,0 +1,248 @@
+"""Editor for a VM's configuration (Rust-Shyper's JSON): diagnostics while typing, save, apply as a new VM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import TextArea
+from textual.widgets.text_area import Selection
+
+from shyper_tui.config import Diagnostic as ConfigDiagnostic
+from shyper_tui.config import check_vm, read_vm, sample_path, summary
+from shyper_tui.ipc.messages import Diagnostic
+from shyper_tui.keymap import Scope, bindings
+from shyper_tui.widgets.lines_view import LinesView, Row
+from shyper_tui.widgets.pane import Pane
+
+CHECK_SECONDS = 0.2
+"""Pause in typing after which the text is checked."""
+SAMPLES = ("embedded-guest", "linux-guest")
+GLYPHS = {"error": "✖", "warning": "▲", "portable": "◇"}
+ROLES = {"error": "bad", "warning": "warn", "portable": "label"}
+
+
+def diagnose(text: str, file: str, folder: Path) -> list[ConfigDiagnostic]:
+    """Everything wrong with a VM's configuration, by position. Images are looked up in `folder`."""
+    reading = read_vm(text, file)
+    found = list(reading.diagnostics)
+    if reading.value is not None:
+        found += check_vm(reading.value, folder=folder)
+    return sorted(found, key=lambda one: (one.line, one.column))
+
+
+def diagnostic_row(found: Diagnostic | ConfigDiagnostic) -> Row:
+    """One finding in the list."""
+    severity = str(found.severity)
+    return (
+        (f" {GLYPHS.get(severity, '?')} {severity:<7} ", ROLES.get(severity, "text")),
+        (f"{found.line:>3}:{found.column:<3} ", "accent"),
+        (f"{found.message} ", "text"),
+        (found.remedy, "label"),
+    )
+
+
+class Editor(TextArea):
+    """The text; letters are text here, so the pane's own keys are control keys."""
+
+    BINDINGS = bindings(Scope.EDITOR)
+
+    class Command(Message):
+        """A key of the editor pane was pressed."""
+
+        def __init__(self, verb: str) -> None:
+            super().__init__()
+            self.verb = verb
+
+    def action_save(self) -> None:
+        self.post_message(self.Command("save"))
+
+    def action_apply(self) -> None:
+        self.post_message(self.Command("apply"))
+
+    def action_next_problem(self) -> None:
+        self.post_message(self.Command("next_problem"))
+
+    def action_open_file(self) -> None:
+        self.post_message(self.Command("open_file"))
+
+    def action_leave(self) -> None:
+        self.post_message(self.Command("leave"))
+
+
+class ConfigPane(Pane):
+    """Text above, findings below."""
+
+    TITLE = "config"
+    HELP: ClassVar[str] = """\
+A VM's configuration in Rust-Shyper's JSON; comments are allowed. Every finding below has its line and column;
+**enter** or a click on it, or **ctrl+n** in the text, goes there. `✖ error` must be mended before the VM can
+start, `▲ warning` works here but deserves a look, `◇ portable` works here but not on the real Rust-Shyper.
+**ctrl+s** saves, **ctrl+r** applies the text as a new VM and boots it, **ctrl+l** loads another file.
+**escape** leaves the text, so that letters are keys again.
+"""
+    DEFAULT_CSS = """
+    ConfigPane > Editor { height: 1fr; border: none; padding: 0; }
+    ConfigPane > Editor:focus { border: none; }
+    ConfigPane > LinesView { height: auto; max-height: 8; min-height: 1; border-top: solid $foreground 35%; }
+    """
+
+    class Apply(Message):
+        """Make a VM of this text and boot it."""
+
+        def __init__(self, pane: ConfigPane, text: str, directory: str, file: str) -> None:
+            super().__init__()
+            self.pane = pane
+            self.text = text
+            self.directory = directory
+            self.file = file
+
+    class OpenFile(Message):
+        """Ask for a file to load."""
+
+        def __init__(self, pane: ConfigPane) -> None:
+            super().__init__()
+            self.pane = pane
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path: Path | None = None
+        self.editor = Editor(show_line_numbers=True, tab_behavior="indent", compact=True)
+        self.problems = LinesView(selectable=True)
+        self.found: list[Diagnostic | ConfigDiagnostic] = []
+        self._timer: Timer | None = None
+        self._saved = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+        yield self.problems
+
+    @property
+    def main(self) -> Widget | None:
+        return self.editor
+
+    def on_mount(self) -> None:
+        if self.path is None:
+            self._load_sample()
+        self.check()
+
+    def _load_sample(self) -> None:
+        for name in SAMPLES:
+            try:
+                self.load(sample_path(name))
+            except OSError:
+                continue
+            return
+
+    def load(self, path: Path) -> None:
+        """Show a file. Raises OSError or UnicodeDecodeError when it cannot be read."""
+        text = path.read_text(encoding="utf-8")
+        self.path = path
+        self._saved = text
+        self.editor.load_text(text)
+        self.check()
+
+    # --- findings ------------------------------------------------------------------------------------
+
+    @on(TextArea.Changed)
+    def _changed(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(CHECK_SECONDS, self.check)
+
+    @property
+    def file(self) -> str:
+        """Name of the text in diagnostics."""
+        return self.path.name if self.path is not None else "new.json"
+
+    @property
+    def folder(self) -> Path:
+        """Where relative file names in the text lead."""
+        return self.path.parent if self.path is not None else Path()
+
+    def check(self) -> None:
+        """Read the text and list what is wrong with it."""
+        found = diagnose(self.editor.text, self.file, self.folder)
+        self.show_found(list(found), summary(found))
+
+    def show_found(self, found: list[Diagnostic | ConfigDiagnostic], verdict: str) -> None:
+        """List findings: our own, or the engine's when it refused the text."""
+        self.found = found
+        changed = "" if self.editor.text == self._saved else " ● changed"
+        self.set_title(f"config · {self.path or 'new.json'}{changed}")
+        self.border_subtitle = Content(f"{verdict} · ^r apply ^s save ^n problem ^l load")
+        rows = [diagnostic_row(one) for one in found] or [((" ✓ ", "good"), (verdict, "label"))]
+        self.problems.styles.height = min(8, len(rows) + 1)
+        self.problems.show(rows)
+
+    @on(LinesView.Chosen)
+    def _chosen(self, message: LinesView.Chosen) -> None:
+        message.stop()
+        self.go_to(message.row)
+
+    def key_enter(self) -> None:
+        if self.problems.has_focus:
+            self.go_to(self.problems.cursor)
+
+    def go_to(self, number: int) -> None:
+        """Select the place of finding `number` in the text."""
+        if number < len(self.found):
+            found = self.found[number]
+            row = max(0, found.line - 1)
+            start = (row, max(0, found.column - 1))
+            self.editor.selection = Selection(start, (row, max(start[1], found.end_column - 1)))
+            self.editor.scroll_cursor_visible(center=True)
+            self.editor.focus()
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    @on(Editor.Command)
+    def _command(self, message: Editor.Command) -> None:
+        message.stop()
+        getattr(self, f"action_{message.verb}")()
+
+    def action_save(self) -> None:
+        """Write the text to its file; a sample of the package is saved as a copy in the current folder."""
+        path = self.path or Path("new.json")
+        if path.parent == _samples_folder():
+            path = Path(path.name).absolute()
+        try:
+            path.write_text(self.editor.text, encoding="utf-8")
+        except OSError as error:
+            self.notify(f"{path} cannot be written: {error.strerror}.", severity="error")
+            return
+        self.path, self._saved = path, self.editor.text
+        self.check()
+        self.notify(f"Saved as {path}.")
+
+    def action_apply(self) -> None:
+        """Ask for a VM made of the text."""
+        self.check()
+        self.post_message(self.Apply(self, self.editor.text, str(self.folder), self.file))
+
+    def action_next_problem(self) -> None:
+        """Go to the first finding after the cursor, or to the first of all."""
+        row, column = self.editor.selection.start
+        later = [n for n, one in enumerate(self.found) if (one.line - 1, one.column - 1) > (row, column)]
+        self.go_to(later[0] if later else 0)
+
+    def action_open_file(self) -> None:
+        self.post_message(self.OpenFile(self))
+
+    def action_leave(self) -> None:
+        self.problems.focus()
+
+
+def _samples_folder() -> Path | None:
+    for name in SAMPLES:
+        try:
+            return sample_path(name).parent
+        except OSError:
+            continue
+    return None

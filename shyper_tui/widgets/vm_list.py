@@ -1,0 +1,102 @@
+"""The list of VMs: id, name, state as glyph and word, vCPUs, cores, memory; boot, stop, reboot, remove the chosen
+one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.message import Message
+
+from shyper_tui.ipc.messages import VmInfo
+from shyper_tui.keymap import Scope, bindings
+from shyper_tui.session import Session
+from shyper_tui.widgets.lines_view import LinesView, Row
+from shyper_tui.widgets.pane import Pane
+from shyper_tui.widgets.states import VM_GLYPHS, VM_ROLES, size, span
+
+TYPES = {0: "linux", 1: "bare-metal", 2: "rtos"}
+
+
+def vm_row(vm: VmInfo) -> Row:
+    """One line of the list."""
+    role = VM_ROLES.get(vm.state, "text")
+    return (
+        (f" {VM_GLYPHS.get(vm.state, '?')} ", role),
+        (f"{vm.id}  ", "strong"),
+        (f"{vm.name[:16]:<16} ", "text"),
+        (f"{vm.state:<8} ", role),
+        (f"{vm.vcpus} vCPU{'s' if vm.vcpus != 1 else ' '} on {span(vm.cores):<5} ", "text"),
+        (f"{size(vm.memory):>9}  ", "text"),
+        (f"{TYPES.get(vm.type, vm.type):<10} ", "label"),
+        (vm.message, "bad" if vm.state == "failed" else "label"),
+    )
+
+
+class VmTable(LinesView):
+    """The rows, with the keys that act on the chosen VM."""
+
+    BINDINGS = bindings(Scope.VMS)
+
+    class Command(Message):
+        """The user wants something done with a VM: open, boot, stop, reboot, remove."""
+
+        def __init__(self, verb: str, vm: VmInfo) -> None:
+            super().__init__()
+            self.verb = verb
+            self.vm = vm
+
+    def __init__(self) -> None:
+        super().__init__(selectable=True)
+        self.vms: list[VmInfo] = []
+
+    def _command(self, verb: str) -> None:
+        if self.cursor < len(self.vms):
+            self.post_message(self.Command(verb, self.vms[self.cursor]))
+
+    def action_open(self) -> None:
+        self._command("open")
+
+    def action_boot(self) -> None:
+        self._command("boot")
+
+    def action_stop(self) -> None:
+        self._command("stop")
+
+    def action_reboot(self) -> None:
+        self._command("reboot")
+
+    def action_remove(self) -> None:
+        self._command("remove")
+
+
+class VmListPane(Pane):
+    """All configured VMs."""
+
+    TITLE = "VMs"
+    HELP: ClassVar[str] = """\
+All VMs that are configured. vm0 is the managing VM (MVM). States: `● active` runs, `○ pending` is configured
+but not started, `◐ paused`, `■ stopped`, `✖ failed` was stopped by the hypervisor; the line then says why.
+**b** boots, **s** stops, **R** reboots the chosen VM; the others go on. **X** removes it. **enter** goes to its
+console.
+"""
+    DEFAULT_CSS = "VmListPane { height: auto; max-height: 10; min-height: 3; } VmListPane > VmTable { height: auto; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = VmTable()
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+
+    @property
+    def selected(self) -> VmInfo | None:
+        return self.table.vms[self.table.cursor] if self.table.cursor < len(self.table.vms) else None
+
+    def update_session(self, session: Session) -> None:
+        self.table.vms = session.vms
+        rows = [vm_row(vm) for vm in session.vms] or [((f" {session.progress}", "label"),)]
+        if self.table.styles.height is None or self.table.styles.height.value != len(rows):
+            self.table.styles.height = max(1, len(rows))
+        self.table.show(rows)
+        self.set_title(f"VMs {sum(vm.state == 'active' for vm in session.vms)}/{len(session.vms)} active")
