@@ -89,3 +89,11 @@ def test_running_as_a_module_ignores_modules_of_the_current_folder(tmp_path: Pat
     )  # fmt: skip
     assert result.returncode == 0
     assert "--socket" in result.stdout
+
+
+def test_the_samples_have_no_errors() -> None:
+    samples = sorted(str(file) for file in (ROOT / "sample_configs").glob("*.json") if file.name != "mvm.json")
+    assert len(samples) >= 3
+    result = shyper("check", "--mvm", "sample_configs/mvm.json", *samples)
+    errors = [line for line in result.stderr.splitlines() if "error[" in line]
+    assert all("error[file-missing]: The image linux/" in line for line in errors), errors
