@@ -5,11 +5,11 @@ To be called in the machine's thread between slices. Nothing here changes the ma
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from shyper_tui.engine.board.plic import Plic
 from shyper_tui.engine.guest_view import Readable, read_code
+from shyper_tui.engine.hart.csr_numbers import CSR_NUMBERS
 from shyper_tui.engine.hypervisor.vcpu import VSTIP, Vcpu, VcpuState
 from shyper_tui.engine.isa.disassembly import disassemble
 from shyper_tui.engine.symbols import Symbols
@@ -21,6 +21,7 @@ from shyper_tui.ipc.messages import (
     VcpuSnapshot,
 )
 
+CSR_NAMES = {number: name for name, number in CSR_NUMBERS.items()}
 INSTRUCTIONS_SHOWN = 12
 LONGEST_INSTRUCTION = 4
 GUEST_CSRS = (
@@ -74,16 +75,13 @@ def disassembly(memory: Readable, satp: int, pc: int, count: int = INSTRUCTIONS_
         if at + size > len(code):
             break
         raw = int.from_bytes(code[at : at + size], "little")
-        lines.append(DisassemblyLine(pc + at, raw, disassemble(raw, pc + at, _csr_name())))
+        lines.append(DisassemblyLine(pc + at, raw, disassemble(raw, pc + at, _csr_name)))
         at += size
     return lines
 
 
-@functools.cache
-def _csr_name() -> Callable[[int], str]:
-    from shyper_tui.engine.hart.csr import CSRS
-
-    return lambda number: CSRS[number].name if number in CSRS else hex(number)
+def _csr_name(number: int) -> str:
+    return CSR_NAMES.get(number) or hex(number)
 
 
 def plic_controller(name: str, vm: int | None, plic: Plic, names: Mapping[int, str]) -> PlicController:
