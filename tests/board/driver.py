@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, Self
 
+from shyper_tui.engine.board.device import Device
 from shyper_tui.engine.board.memory import RamMemory
 from shyper_tui.engine.board.virtio import mmio
 from shyper_tui.engine.board.virtio.backend import (
@@ -32,7 +34,7 @@ class Pending:
 class DriverQueue:
     """The driver's end of one virtqueue."""
 
-    driver: Driver
+    driver: DriverCore
     index: int
     size: int
     desc: int = 0
@@ -113,25 +115,42 @@ class DriverQueue:
         """One request from start to end."""
         self.add(readable, writable, indirect=indirect)
         self.notify()
+        self.driver.wait(self)
         (result,) = self.collect()
         return result
 
 
-class Driver:
-    """A driver on its own slot, with megabytes of memory of its own."""
+class DriverMemory(Protocol):
+    """Where a driver keeps its rings and buffers."""
 
-    def __init__(self, backend: Backend, *, memory: RamMemory | None = None, size: int = 8 << 20) -> None:
-        self.memory = memory if memory is not None else ram(size)
-        self.line = RecordedLine()
-        self.transport = VirtioMmio(self.memory, self.line, backend)
+    @property
+    def base(self) -> int: ...
+    def read(self, address: int, size: int) -> bytes: ...
+    def write(self, address: int, data: bytes) -> None: ...
+    def read_u16(self, address: int) -> int: ...
+    def read_u32(self, address: int) -> int: ...
+    def write_u16(self, address: int, value: int) -> None: ...
+    def write_u64(self, address: int, value: int) -> None: ...
+
+
+class DriverCore:
+    """The driver itself, whichever device it drives."""
+
+    def __init__(self, memory: DriverMemory, device: Device, device_queues: Sequence[int]) -> None:
+        self.memory = memory
+        self.device = device
         self.queues: list[DriverQueue] = []
-        self._next = self.memory.base + 0x1000
+        self._device_queues = device_queues
+        self._next = memory.base + 0x1000
 
     def get(self, register: int, width: int = 4) -> int:
-        return self.transport.read(register, width)
+        return self.device.read(register, width)
 
     def put(self, register: int, value: int) -> None:
-        self.transport.write(register, 4, value)
+        self.device.write(register, 4, value)
+
+    def wait(self, queue: DriverQueue) -> None:
+        """Returns when the device has served what was made available. Our own devices do so while notified."""
 
     def allocate(self, size: int, alignment: int) -> int:
         address = -(-self._next // alignment) * alignment
@@ -156,14 +175,12 @@ class Driver:
         self.put(mmio.Status, mmio.ACKNOWLEDGE | mmio.DRIVER | mmio.FEATURES_OK)
         return bool(self.get(mmio.Status) & mmio.FEATURES_OK)
 
-    def start(self, *, without: int = 0, sizes: Sequence[int] | None = None) -> Driver:
+    def start(self, *, without: int = 0, sizes: Sequence[int] | None = None) -> Self:
         """Takes every feature on offer except `without`, sets up all queues and goes to DRIVER_OK."""
         assert self.get(mmio.MagicValue) == 0x7472_6976
         assert self.accept(self.features() & ~without | VIRTIO_F_VERSION_1)
-        backend = self.transport.backend
-        assert backend is not None
         self.queues = []
-        for index, size in enumerate(sizes or [min(16, size) for size in backend.queue_sizes]):
+        for index, size in enumerate(sizes or [min(16, size) for size in self._device_queues]):
             queue = DriverQueue(self, index, size)
             queue.set_up()
             self.queues.append(queue)
@@ -175,3 +192,15 @@ class Driver:
         causes = self.get(mmio.InterruptStatus)
         self.put(mmio.InterruptACK, causes)
         return causes
+
+
+class Driver(DriverCore):
+    """A driver on a slot of its own, with memory of its own."""
+
+    memory: RamMemory
+
+    def __init__(self, backend: Backend, *, memory: RamMemory | None = None, size: int = 8 << 20) -> None:
+        self.line = RecordedLine()
+        own = memory if memory is not None else ram(size)
+        self.transport = VirtioMmio(own, self.line, backend)
+        super().__init__(own, self.transport, backend.queue_sizes)

@@ -99,7 +99,7 @@ def test_a_disk_interrupt_reaches_the_hart() -> None:
     backend = slot.backend
     assert backend is not None
     driver = Driver(backend, memory=machine.memory)
-    driver.transport = slot  # the board's own slot, with the board's own line
+    driver.device = slot  # the board's own slot, with the board's own line
     slot.connect(backend)
     driver.start()
     length, data = driver.queues[0].request(struct.pack("<IIQ", 0, 0, 0), writable=[512, 1])
