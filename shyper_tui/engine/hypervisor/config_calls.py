@@ -1,0 +1,170 @@
+"""Hypercalls of type 0x11: a VM's configuration, piece by piece, and its kernel."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from shyper_tui.engine.hypervisor.definition import (
+    CpuSpec,
+    DeviceType,
+    DtbDevice,
+    EmulatedDevice,
+    MemoryRegion,
+    PassthroughRegion,
+    VmDefinition,
+)
+from shyper_tui.engine.hypervisor.hypercalls import CONFIG, NAME_SIZE, Args, RefusedError, hypercall
+
+if TYPE_CHECKING:
+    from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
+    from shyper_tui.engine.hypervisor.vm import Vm
+
+CMDLINE_SIZE = 1024
+CFG_ENTRIES = 16
+MAX_IRQS, MAX_STREAMS, MAX_REGIONS, MAX_DEVICES = 64, 16, 128, 128
+MAX_CHUNK = 64 << 20
+MAX_OVERLAY = 1 << 20
+MASK32 = 0xFFFF_FFFF
+
+
+def _definition(hypervisor: Hypervisor, vm_id: int) -> VmDefinition:
+    return hypervisor.manager.entry(vm_id).definition
+
+
+def _text(vm: Vm, address: int, limit: int) -> str:
+    """A NUL-terminated string of the caller."""
+    return vm.memory.read_string(address, limit).decode("utf-8", "replace")
+
+
+def _words(vm: Vm, address: int, count: int, most: int) -> list[int]:
+    """`count` u64 values of the caller."""
+    if count > most:
+        raise RefusedError(f"{count} entries are more than the {most} that are possible")
+    return list(struct.unpack(f"<{count}Q", vm.memory.read(address, 8 * count))) if count else []
+
+
+@hypercall(CONFIG, 0x0)
+def add_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """a0: {name, name length, type, command line, its length, kernel, device tree, ramdisk addresses}; returns the
+    id."""
+    name_at, _, vm_type, cmdline_at, _, kernel, tree, ramdisk = _words(vm, args[0], 8, 8)
+    manager = hypervisor.manager
+    definition = VmDefinition(
+        id=manager.free_id(),
+        name=_text(vm, name_at, NAME_SIZE),
+        type=vm_type & MASK32,
+        cmdline=_text(vm, cmdline_at, CMDLINE_SIZE),
+        kernel_load_ipa=kernel,
+        kernel_entry_point=kernel,
+        device_tree_load_ipa=tree,
+        ramdisk_load_ipa=ramdisk,
+    )
+    manager.define(definition)
+    return definition.id
+
+
+@hypercall(CONFIG, 0x1)
+def delete_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    hypervisor.manager.delete(args[0])
+    return 0
+
+
+@hypercall(CONFIG, 0x2)
+def set_cpu(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    master = args[3] & MASK32
+    _definition(hypervisor, args[0]).cpu = CpuSpec(args[1] & MASK32, args[2] & MASK32, master).normalised()
+    return 0
+
+
+@hypercall(CONFIG, 0x3)
+def add_memory_region(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    regions = _definition(hypervisor, args[0]).memory
+    if len(regions) >= MAX_REGIONS:
+        raise RefusedError("the VM has too many memory regions")
+    regions.append(MemoryRegion(args[1], args[2]))
+    return 0
+
+
+@hypercall(CONFIG, 0x4)
+def add_emulated_device(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """a1 name, a2 base, a3 length, a4 irq, a5 sixteen u64 of settings, a6 type; type 7 takes the next mediated disk."""
+    vm_id, name_at, base, length, irq, cfg_at, number = args
+    entry = hypervisor.manager.entry(vm_id)
+    definition = entry.definition
+    if len(definition.devices) >= MAX_DEVICES:
+        raise RefusedError("the VM has too many emulated devices")
+    name, cfg = _text(vm, name_at, NAME_SIZE), tuple(_words(vm, cfg_at, CFG_ENTRIES, CFG_ENTRIES))
+    mediated = number == DeviceType.VIRTIO_BLK_MEDIATED
+    if mediated and definition.disk_index is None:
+        definition.disk_index = hypervisor.platform.disks.take(entry)
+        if definition.disk_index is None:
+            raise RefusedError("no mediated disk is free")
+    stored = DeviceType.VIRTIO_BLK if mediated else number
+    definition.devices.append(EmulatedDevice(name, base, length, irq & MASK32, cfg, stored, mediated))
+    return 0
+
+
+@hypercall(CONFIG, 0x5)
+def add_passthrough_region(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    regions = _definition(hypervisor, args[0]).passthrough
+    if len(regions) >= MAX_REGIONS:
+        raise RefusedError("the VM has too many passthrough regions")
+    regions.append(PassthroughRegion(args[1], args[2], args[3]))
+    return 0
+
+
+@hypercall(CONFIG, 0x6)
+def set_passthrough_irqs(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    _definition(hypervisor, args[0]).passthrough_irqs.extend(_words(vm, args[1], args[2], MAX_IRQS))
+    return 0
+
+
+@hypercall(CONFIG, 0x7)
+def set_stream_ids(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    _definition(hypervisor, args[0]).stream_ids.extend(_words(vm, args[1], args[2], MAX_STREAMS))
+    return 0
+
+
+@hypercall(CONFIG, 0x8)
+def add_dtb_device(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    vm_id, name_at, number, irqs_at, count, ipa, length = args
+    devices = _definition(hypervisor, vm_id).dtb_devices
+    if len(devices) >= MAX_DEVICES:
+        raise RefusedError("the VM has too many device tree entries")
+    irqs = tuple(_words(vm, irqs_at, count, MAX_IRQS))
+    devices.append(DtbDevice(_text(vm, name_at, NAME_SIZE), number, irqs, ipa, length))
+    return 0
+
+
+@hypercall(CONFIG, 0x9)
+def upload_kernel(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """a1 file size, a2 guest-physical buffer, a3 offset in the file, a4 bytes; the first piece creates the VM.
+
+    The last piece may be announced with the size of the whole file: no more than what is left of it is taken.
+    """
+    vm_id, image_size, buffer, offset, size = args[:5]
+    size = min(size, max(0, image_size - offset))
+    if size > MAX_CHUNK:
+        raise RefusedError(f"a piece of {size} bytes is too large")
+    hypervisor.manager.entry(vm_id)
+    hypervisor.manager.upload(vm_id, offset, vm.memory.read(buffer, size) if size else b"")
+    return 0
+
+
+@hypercall(CONFIG, 0xA)
+def set_memory_colors(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    _definition(hypervisor, args[0])
+    hypervisor.platform.log(f"VM {args[0]}: memory colours and budget have no effect on this machine")
+    return 0
+
+
+@hypercall(CONFIG, 0xB)
+def upload_device_tree(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    vm_id, image_size, buffer, offset, size = args[:5]
+    size = min(size, max(0, image_size - offset))
+    definition = _definition(hypervisor, vm_id)
+    if len(definition.overlay) + size > MAX_OVERLAY:
+        raise RefusedError("the device tree overlay is too large")
+    definition.overlay += vm.memory.read(buffer, size) if size else b""
+    return 0

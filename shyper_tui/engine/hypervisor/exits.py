@@ -1,0 +1,62 @@
+"""The table of VM exits: which handler serves which cause of a trap from a guest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from shyper_tui.engine.firmware.ports import HartPort
+from shyper_tui.engine.hypervisor.inject import inject
+
+if TYPE_CHECKING:
+    from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
+    from shyper_tui.engine.hypervisor.vcpu import Vcpu
+
+
+class Trap:
+    """A synchronous trap from VS- or VU-mode, as the HS-level CSRs of `hart` describe it."""
+
+    __slots__ = ("cause", "hart")
+
+    def __init__(self, hart: HartPort, cause: int) -> None:
+        self.hart = hart
+        self.cause = cause
+
+    @property
+    def pc(self) -> int:
+        """Address of the instruction (sepc)."""
+        return self.hart.csr.sepc
+
+    @property
+    def value(self) -> int:
+        """stval: the faulting guest virtual address, or instruction bits."""
+        return self.hart.csr.stval
+
+    @property
+    def guest_physical(self) -> int:
+        """The guest-physical address of a guest-page fault: htval holds it without its two lowest bits."""
+        htval = self.hart.csr.htval
+        return htval << 2 | self.value & 3 if htval else 0
+
+    def advance(self, length: int) -> None:
+        """The instruction is done; the guest goes on behind it."""
+        self.hart.csr.sepc = self.hart.csr.sepc + length & (1 << 64) - 1
+
+    def inject(self, cause: int, tval: int) -> None:
+        """The guest takes exception `cause` at this instruction."""
+        inject(self.hart, cause, tval)
+
+
+ExitHandler = Callable[["Hypervisor", "Vcpu", Trap], None]
+EXITS: dict[int, ExitHandler] = {}
+
+
+def on_exit(*causes: int) -> Callable[[ExitHandler], ExitHandler]:
+    """Register the decorated function for exits with these causes."""
+
+    def register(handler: ExitHandler) -> ExitHandler:
+        for cause in causes:
+            EXITS[cause] = handler
+        return handler
+
+    return register

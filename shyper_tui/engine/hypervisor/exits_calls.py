@@ -1,0 +1,37 @@
+"""Environment calls from VS-mode: hypercalls and SBI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shyper_tui.engine.firmware.sbi import MASK64
+from shyper_tui.engine.hypervisor import config_calls, guest_sbi, hypercalls
+from shyper_tui.engine.hypervisor.exits import Trap, on_exit
+
+if TYPE_CHECKING:
+    from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
+    from shyper_tui.engine.hypervisor.vcpu import Vcpu
+
+__all__ = ["config_calls", "environment_call"]
+
+ECALL_FROM_VS = 10
+HYPERCALL_FIRST, HYPERCALL_LAST = 0x0A00_0000, 0x0AFF_FFFF
+
+
+@on_exit(ECALL_FROM_VS)
+def environment_call(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
+    """a7 in 0x0A000000..0x0AFFFFFF is a hypercall (result in a0 alone), everything else is SBI (a0 and a1)."""
+    x = trap.hart.x
+    number = x[17]
+    args = [x[register] for register in range(10, 16)]
+    trap.advance(4)
+    if HYPERCALL_FIRST <= number <= HYPERCALL_LAST:
+        value = hypercalls.call(hypervisor, vcpu, number, [*args, x[16]])
+        if vcpu.loaded:
+            x[10] = value & MASK64
+        return
+    result = guest_sbi.TABLE.call(hypervisor, vcpu, number, x[16], args)
+    if result.returns:
+        x[10] = result.error & MASK64
+        if not result.keeps_a1:
+            x[11] = result.value & MASK64

@@ -1,0 +1,37 @@
+"""Exits because of an instruction the guest may not execute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shyper_tui.engine.hypervisor.exits import Trap, on_exit
+from shyper_tui.engine.hypervisor.inject import ILLEGAL_INSTRUCTION
+
+if TYPE_CHECKING:
+    from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
+    from shyper_tui.engine.hypervisor.vcpu import Vcpu
+
+VIRTUAL_INSTRUCTION = 22
+WFI = 0x1050_0073
+HSTATUS_VTW = 1 << 21
+OWN_EXCEPTIONS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 15)
+
+
+@on_exit(VIRTUAL_INSTRUCTION)
+def virtual_instruction(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
+    """WFI gives the core to another vCPU; all else that HS-mode keeps for itself does not exist for a guest."""
+    if trap.hart.csr.hstatus & HSTATUS_VTW and trap.value == WFI and _in_vs(trap):
+        trap.advance(4)
+        vcpu.core.block()
+        return
+    trap.inject(ILLEGAL_INSTRUCTION, trap.value)
+
+
+@on_exit(*OWN_EXCEPTIONS)
+def own_exception(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
+    """An exception of the guest's own making that a hart could not delegate: the guest gets it back."""
+    trap.inject(trap.cause, trap.value)
+
+
+def _in_vs(trap: Trap) -> bool:
+    return bool(trap.hart.csr.sstatus >> 8 & 1)

@@ -1,0 +1,85 @@
+"""A VM's RAM by guest-physical address: what hypercalls, SBI and virtqueues of that VM may touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shyper_tui.engine.board.memory import BadAddress, Memory
+
+
+@dataclass(frozen=True, slots=True)
+class RamRegion:
+    """One memory region of a VM: `length` bytes at guest-physical `ipa`, machine-physical `physical`."""
+
+    ipa: int
+    physical: int
+    length: int
+
+
+class GuestMemory:
+    """`Memory` in guest-physical addresses. Accesses may cross from one region into an adjacent one, and nothing
+    else."""
+
+    def __init__(self, machine: Memory, regions: list[RamRegion]) -> None:
+        self._machine = machine
+        self.regions = sorted(regions, key=lambda region: region.ipa)
+
+    def read(self, address: int, size: int) -> bytes:
+        pieces = self._pieces(address, size)
+        if len(pieces) == 1:
+            return self._machine.read(*pieces[0])
+        return b"".join(self._machine.read(physical, length) for physical, length in pieces)
+
+    def write(self, address: int, data: bytes) -> None:
+        offset = 0
+        for physical, length in self._pieces(address, len(data)):
+            self._machine.write(physical, data[offset : offset + length])
+            offset += length
+
+    def read_u64(self, address: int) -> int:
+        """A little-endian 64-bit value."""
+        return int.from_bytes(self.read(address, 8), "little")
+
+    def read_string(self, address: int, limit: int) -> bytes:
+        """Bytes up to the first NUL, at most `limit`; the string may end where RAM ends."""
+        found = bytearray()
+        while len(found) < limit:
+            piece = min(256, limit - len(found), self._contiguous(address + len(found)))
+            chunk = self.read(address + len(found), piece)
+            end = chunk.find(0)
+            if end >= 0:
+                return bytes(found + chunk[:end])
+            found += chunk
+        return bytes(found)
+
+    def contains(self, address: int, size: int = 1) -> bool:
+        """Whether all of `size` bytes at `address` are RAM."""
+        try:
+            self._pieces(address, size)
+        except BadAddress:
+            return False
+        return True
+
+    def physical(self, address: int) -> int:
+        """Machine-physical address of a byte of RAM."""
+        return self._pieces(address, 1)[0][0]
+
+    def _contiguous(self, address: int) -> int:
+        for region in self.regions:
+            if region.ipa <= address < region.ipa + region.length:
+                return region.ipa + region.length - address
+        raise BadAddress(address, 1)
+
+    def _pieces(self, address: int, size: int) -> list[tuple[int, int]]:
+        """(machine-physical address, length) of each part; raises BadAddress when any byte is not RAM."""
+        pieces: list[tuple[int, int]] = []
+        at, left = address, size
+        for region in self.regions:
+            end = region.ipa + region.length
+            if region.ipa <= at < end:
+                take = min(left, end - at)
+                pieces.append((region.physical + at - region.ipa, take))
+                at, left = at + take, left - take
+                if not left:
+                    return pieces
+        raise BadAddress(address, size)

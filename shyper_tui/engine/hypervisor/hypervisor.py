@@ -1,0 +1,164 @@
+"""The hypervisor: software at HS-mode of every hart, with Rust-Shyper's behaviour."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+
+from shyper_tui.engine.firmware.firmware import Firmware
+from shyper_tui.engine.firmware.ports import HartPort
+from shyper_tui.engine.firmware.sbi import Extension
+from shyper_tui.engine.hypervisor import exits_calls, exits_instructions, exits_memory
+from shyper_tui.engine.hypervisor.core import Core
+from shyper_tui.engine.hypervisor.exit_record import ExitRecord, cause_name
+from shyper_tui.engine.hypervisor.exits import EXITS, Trap
+from shyper_tui.engine.hypervisor.manager import Manager
+from shyper_tui.engine.hypervisor.physical_plic import PhysicalPlic
+from shyper_tui.engine.hypervisor.platform import Platform
+from shyper_tui.engine.hypervisor.vcpu import Vcpu
+from shyper_tui.engine.hypervisor.vm import Vm, VmState
+
+__all__ = ["Hypervisor", "exits_calls", "exits_instructions", "exits_memory"]
+
+INTERRUPT = 1 << 63
+SOFTWARE, TIMER, EXTERNAL = INTERRUPT | 1, INTERRUPT | 5, INTERRUPT | 9
+
+
+class Hypervisor:
+    """`Supervisor` of the firmware: entered on every hart that starts in HS-mode, and at every trap into HS-mode.
+
+    `cores` are by hart id. `manager` configures, boots and stops VMs, for hypercalls and for the workstation alike;
+    its methods
+    may be called from a trap or, between slices, from outside.
+    """
+
+    def __init__(self, harts: Sequence[HartPort], firmware: Firmware, platform: Platform) -> None:
+        self.firmware = firmware
+        self.platform = platform
+        self.cores = {hart.hart_id: Core(hart, firmware) for hart in harts}
+        self.physical_plic = PhysicalPlic(harts[0], platform.plic_base)
+        self._active: Core | None = None
+        self._booted = False
+        self.manager = Manager(self)
+
+    # Entered by the firmware
+
+    def enter(self, hart: HartPort, opaque: int) -> None:
+        """A hart has started at HS-mode. The first one starts the others."""
+        core = self.cores[hart.hart_id]
+        self._active = core
+        core.set_up()
+        self.physical_plic.set_up(hart.hart_id)
+        if not self._booted:
+            self._booted = True
+            for other in self.cores:
+                if other != hart.hart_id:
+                    self.firmware.call(hart, Extension.HSM, 0, [other, 0, opaque])
+        core.take_messages()
+        core.leave()
+        self._active = None
+
+    def trap(self, hart: HartPort) -> None:
+        """A trap into HS-mode (`TrapHandler`)."""
+        core = self.cores[hart.hart_id]
+        self._active = core
+        cause = hart.csr.scause
+        vcpu = core.current
+        if vcpu is not None:
+            vcpu.vm.exits[cause] += 1
+        if cause & INTERRUPT:
+            self._interrupt(core, cause)
+        elif vcpu is not None:
+            self._exception(vcpu, Trap(hart, cause))
+        else:
+            where = f"core {core.hart_id} at {hart.csr.sepc:#x}"
+            self.platform.log(f"{where}: unexpected {cause_name(cause)} without a guest")
+        core.leave()
+        self._active = None
+
+    def on_core(self, core: Core, action: Callable[[], None]) -> None:
+        """Do `action` on `core`: now if this is that core, else by a message to it."""
+        if core is self._active:
+            action()
+        else:
+            core.post(action)
+
+    def set_external(self, vcpu: Vcpu, level: bool) -> None:
+        """The vPLIC's output for `vcpu` has changed."""
+        vcpu.external = level
+
+        def apply() -> None:
+            vcpu.apply_external()
+            vcpu.core.notice(vcpu)
+
+        self.on_core(vcpu.core, apply)
+
+    def send_software(self, vcpu: Vcpu) -> None:
+        """An IPI for `vcpu`."""
+
+        def apply() -> None:
+            vcpu.raise_software()
+            vcpu.core.notice(vcpu)
+
+        self.on_core(vcpu.core, apply)
+
+    def record(self, vcpu: Vcpu, trap: Trap, reason: str, instruction: int = 0) -> ExitRecord:
+        """Keep what a VM did wrong."""
+        record = ExitRecord(
+            time_ticks=trap.hart.csr.time,
+            vm=vcpu.vm.id,
+            vcpu=vcpu.index,
+            cause=trap.cause,
+            pc=trap.pc,
+            guest_virtual=trap.value,
+            guest_physical=trap.guest_physical,
+            instruction=instruction,
+            reason=reason,
+        )
+        vcpu.vm.faults.append(record)
+        return record
+
+    def stop_faulty(self, vcpu: Vcpu, trap: Trap, reason: str) -> None:
+        """Stop the VM of `vcpu`, and only that, because of what the trap shows."""
+        record = self.record(vcpu, trap, reason)
+        self.platform.log(str(record))
+        self.manager.fail(vcpu.vm, str(record))
+
+    def _exception(self, vcpu: Vcpu, trap: Trap) -> None:
+        handler = EXITS.get(trap.cause)
+        if handler is None:
+            self.stop_faulty(vcpu, trap, f"the hypervisor has no answer to an {cause_name(trap.cause)}")
+            return
+        try:
+            handler(self, vcpu, trap)
+        except Exception as error:  # whatever a guest may have provoked, it stops that guest and nothing else
+            self.platform.log(traceback.format_exc())
+            self.stop_faulty(vcpu, trap, f"the hypervisor failed to serve it: {type(error).__name__}: {error}")
+
+    def _interrupt(self, core: Core, cause: int) -> None:
+        if cause == SOFTWARE:
+            core.take_messages()
+        elif cause == TIMER:
+            core.timer()
+        elif cause == EXTERNAL:
+            self._external(core)
+
+    def _external(self, core: Core) -> None:
+        """Hand every pending physical irq to the VM that owns it; it is completed when that guest completes it."""
+        while source := self.physical_plic.claim(core.hart_id):
+            vm = self._owner(core, source)
+            if vm is None or vm.vplic is None:
+                self.physical_plic.set_enabled(core.hart_id, source, False)
+                self.platform.log(f"physical irq {source} on core {core.hart_id} belongs to no VM: switched off")
+            else:
+                vm.vplic.forward(source, core.hart_id)
+
+    def _owner(self, core: Core, source: int) -> Vm | None:
+        owners = [
+            vm
+            for vm in self.manager.vms()
+            if vm.state is VmState.ACTIVE and vm.vplic is not None and vm.vplic.wants(source, core.hart_id)
+        ]
+        return owners[0] if owners else None
+
+

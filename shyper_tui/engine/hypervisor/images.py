@@ -1,0 +1,79 @@
+"""What is copied into a VM's RAM before it starts: kernel, ramdisk, device tree."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from shyper_tui.engine.hypervisor.definition import VmError
+
+EM_RISCV = "EM_RISCV"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes at a guest-physical address; `zeros` more zero bytes follow them."""
+
+    ipa: int
+    data: bytes
+    zeros: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KernelPlan:
+    """Where a kernel's bytes go and where vCPU 0 begins."""
+
+    segments: list[Segment]
+    entry: int
+
+
+@dataclass(slots=True)
+class Images:
+    """The files of one VM, kept so that it can start again. `entry` 0: at the kernel's load address."""
+
+    kernel: bytearray = field(default_factory=bytearray)
+    ramdisk: bytes = b""
+    uploaded: bool = False
+    """The kernel came in pieces through hypercalls: it is copied as it is, without looking at its format."""
+
+
+def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> KernelPlan:
+    """Raw binaries and Linux `Image` files go to `load_ipa` as they are; an ELF file by its segments.
+
+    An ELF's lowest physical address comes to `load_ipa`, the others keep their distance. `entry` is used for raw files
+    (0 means `load_ipa`); an ELF knows its own. Raises VmError for an ELF that cannot be loaded.
+    """
+    if kernel[:4] != b"\x7fELF":
+        return KernelPlan([Segment(load_ipa, bytes(kernel))], entry or load_ipa)
+    try:
+        elf = ELFFile(io.BytesIO(bytes(kernel)))
+        if elf["e_machine"] != EM_RISCV or elf.elfclass != 64:
+            raise VmError("the kernel is an ELF file, but not for 64-bit RISC-V")
+        loads = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD" and segment["p_memsz"]]
+        if not loads:
+            raise VmError("the kernel is an ELF file without anything to load")
+        lowest = min(segment["p_paddr"] for segment in loads)
+        segments = [
+            Segment(
+                load_ipa + segment["p_paddr"] - lowest,
+                segment.data(),
+                max(0, segment["p_memsz"] - segment["p_filesz"]),
+            )
+            for segment in loads
+        ]
+        start = _physical_entry(elf["e_entry"], loads)
+        return KernelPlan(segments, load_ipa + start - lowest)
+    except (ELFError, KeyError, ValueError, OverflowError) as error:
+        raise VmError(f"the kernel's ELF headers cannot be read: {error}") from None
+
+
+def _physical_entry(entry: int, loads: list[Any]) -> int:
+    """The entry point as a physical address: it is a virtual one in kernels linked for high addresses."""
+    for segment in loads:
+        if segment["p_vaddr"] <= entry < segment["p_vaddr"] + segment["p_memsz"]:
+            return entry - segment["p_vaddr"] + segment["p_paddr"]
+    return entry

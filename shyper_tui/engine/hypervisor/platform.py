@@ -1,0 +1,65 @@
+"""What the hypervisor is given of the machine it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from shyper_tui.engine.board.devicetree import Node
+from shyper_tui.engine.board.memory import BadAddress, Memory
+from shyper_tui.engine.board.virtio.switch import Switch
+from shyper_tui.engine.firmware.sbi import ResetType
+from shyper_tui.engine.hypervisor.consoles import ConsoleHub
+from shyper_tui.engine.hypervisor.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.guest_tree import Cpu
+from shyper_tui.engine.hypervisor.layout import PLIC_BASE
+
+CHUNK = 1 << 20
+
+
+def no_seed(size: int) -> bytes:
+    """No entropy for guests' trees: their `rng-seed` is left out."""
+    return b""
+
+
+@dataclass(slots=True)
+class Platform:
+    """The machine around the hypervisor.
+
+    * `memory`: physical RAM; `ram_end`: first address after it
+    * `board_tree`: the board's device tree, which the MVM's is made from
+    * `on_console(vm, data)`: output of a VM's console
+    * `on_mvm_reset(kind)`: the MVM has powered off or asked for a reset; VM 0 is stopped when this is called
+    * `on_change()`: a VM's state has changed
+    * `rng_seed(size)`: entropy for the guests' trees (repeatable with a virtual clock)
+    * `zero(address, length)`: clears RAM; by default every page that is not zero is written
+    """
+
+    memory: Memory
+    ram_end: int
+    board_tree: Node
+    on_console: Callable[[int, bytes], None]
+    on_mvm_reset: Callable[[ResetType], None]
+    on_change: Callable[[], None] = lambda: None
+    log: Callable[[str], None] = lambda line: None
+    cpu: Cpu = field(default_factory=Cpu)
+    rng_seed: Callable[[int], bytes] = no_seed
+    zero: Callable[[int, int], None] | None = None
+    plic_base: int = PLIC_BASE
+    switch: Switch = field(default_factory=Switch)
+    consoles: ConsoleHub = field(default_factory=ConsoleHub)
+    disks: MediatedDisks = field(default_factory=MediatedDisks)
+
+    def clear(self, address: int, length: int) -> None:
+        """Make RAM zero."""
+        if self.zero is not None:
+            self.zero(address, length)
+            return
+        nothing = bytes(CHUNK)
+        try:
+            for at in range(address, address + length, CHUNK):
+                size = min(CHUNK, address + length - at)
+                if self.memory.read(at, size) != nothing[:size]:
+                    self.memory.write(at, nothing[:size])
+        except BadAddress as error:
+            self.log(f"RAM could not be cleared: {error}")

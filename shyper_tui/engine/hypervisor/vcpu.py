@@ -1,0 +1,183 @@
+"""A virtual CPU: its registers while it does not run, and the world switch that puts them on a hart and takes them
+off."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from shyper_tui.engine.firmware.ports import HartPort
+from shyper_tui.engine.firmware.sbi import HsmState
+
+if TYPE_CHECKING:
+    from shyper_tui.engine.hypervisor.core import Core
+    from shyper_tui.engine.hypervisor.vm import Vm
+
+NEVER = (1 << 64) - 1
+
+# sstatus and vsstatus
+SSTATUS_SIE, SSTATUS_SPIE, SSTATUS_SPP, SSTATUS_FS, SSTATUS_SUM, SSTATUS_MXR = (
+    1 << 1, 1 << 5, 1 << 8, 3 << 13, 1 << 18, 1 << 19,
+)  # fmt: skip
+FS_INITIAL, FS_CLEAN, FS_DIRTY = 1 << 13, 2 << 13, 3 << 13
+VSSTATUS_UXL_64 = 2 << 32
+# hstatus
+HSTATUS_SPV, HSTATUS_SPVP, HSTATUS_VTW = 1 << 7, 1 << 8, 1 << 21
+HSTATUS_VSXL_64 = 2 << 32
+# hvip
+VSSIP, VSTIP, VSEIP = 1 << 2, 1 << 6, 1 << 10
+
+SIE_STIE = 1 << 5
+
+VS_CSRS = (
+    "vsstatus", "vsie", "vstvec", "vsscratch", "vsepc", "vscause", "vstval", "vsatp", "vstimecmp", "hvip",
+    "scounteren", "senvcfg",
+)  # fmt: skip
+"""CSRs that belong to a vCPU. scounteren and senvcfg have no VS copy, so the switch carries them."""
+
+
+class VcpuState(Enum):
+    """As the contract names them: never started, waiting for its core, on its core, stopped or in WFI."""
+
+    INVALID = "invalid"
+    READY = "ready"
+    RUNNING = "running"
+    SLEEP = "sleep"
+
+
+class Vcpu:
+    """vCPU `index` of `vm`, bound to `core` for ever.
+
+    `x`, `f`, `csrs` and `pc` are valid while the vCPU is not loaded. `external` is the present level of the vPLIC's
+    output; the
+    vCPU's own core brings it, and software interrupts, into hvip: the hart's when the vCPU is loaded, the saved one
+    else.
+    """
+
+    def __init__(self, vm: Vm, index: int, core: Core) -> None:
+        self.vm = vm
+        self.index = index
+        self.core = core
+        self.state = VcpuState.INVALID
+        self.hsm = HsmState.STOPPED
+        self.loaded = False
+        self.waiting = False  # in WFI on a shared core
+        self.woken = False  # an interrupt ended its WFI and it has not run since
+        self.paused = False
+        self.budget = 0
+        self.external = False
+        self.resume_at: tuple[int, int] | None = None  # (pc, opaque) after a non-retentive suspend
+        self.fresh()
+
+    @property
+    def name(self) -> str:
+        return f"vm{self.vm.id}/vcpu{self.index}"
+
+    def fresh(self, pc: int = 0, a0: int = 0, a1: int = 0) -> None:
+        """Registers as SBI's hart_start defines them: VS-mode at `pc`, translation and interrupts off."""
+        self.x = [0] * 32
+        self.x[10], self.x[11] = a0, a1
+        self.f = [0] * 32
+        self.fcsr = 0
+        self.pc = pc
+        self.supervisor = True  # the mode to return to: VS (True) or VU
+        self.csrs = dict.fromkeys(VS_CSRS, 0)
+        self.csrs["vsstatus"] = VSSTATUS_UXL_64
+        self.csrs["vstimecmp"] = NEVER
+        self.csrs["scounteren"] = 0x7
+        if self.external:
+            self.csrs["hvip"] = VSEIP
+
+    def end_suspend(self) -> None:
+        """Leave SBI hart_suspend: a non-retentive one goes on as after a start, its timer and interrupts kept."""
+        if self.resume_at is not None:
+            kept = {name: self.csrs[name] for name in ("vstimecmp", "hvip")}
+            pc, opaque = self.resume_at
+            self.fresh(pc, self.index, opaque)
+            self.csrs.update(kept)
+            self.resume_at = None
+        if self.hsm is HsmState.SUSPENDED:
+            self.hsm = HsmState.STARTED
+
+    def load(self, hart: HartPort) -> None:
+        """Put the vCPU on `hart`; the next SRET enters it."""
+        csr = hart.csr
+        # vsatp of the old guest must not be walked with the new guest's stage 2 and the other way round
+        csr.vsatp = 0
+        csr.hgatp = self.vm.stage2.hgatp
+        for name in VS_CSRS:
+            setattr(csr, name, self.csrs[name])
+        status = csr.sstatus & ~(SSTATUS_SPP | SSTATUS_FS | SSTATUS_SIE | SSTATUS_SUM | SSTATUS_MXR)
+        csr.sstatus = status | FS_DIRTY  # writable while the registers are filled
+        for index in range(32):
+            hart.f[index] = self.f[index]
+        csr.fcsr = self.fcsr
+        csr.sstatus = status | FS_CLEAN | SSTATUS_SPIE | (SSTATUS_SPP if self.supervisor else 0)
+        csr.hstatus = HSTATUS_SPV | (HSTATUS_SPVP if self.supervisor else 0) | HSTATUS_VSXL_64
+        x = hart.x
+        for index in range(1, 32):
+            x[index] = self.x[index]
+        csr.sepc = self.pc
+        self.loaded = True
+        self.state = VcpuState.RUNNING
+
+    def save(self, hart: HartPort) -> None:
+        """Take the vCPU off `hart` after a trap from it."""
+        csr = hart.csr
+        x = hart.x
+        for index in range(1, 32):
+            self.x[index] = x[index]
+        self.pc = csr.sepc
+        self.supervisor = bool(csr.sstatus & SSTATUS_SPP)
+        for name in VS_CSRS:
+            self.csrs[name] = getattr(csr, name)
+        if csr.sstatus & SSTATUS_FS == FS_DIRTY:
+            for index in range(32):
+                self.f[index] = hart.f[index]
+            self.fcsr = csr.fcsr
+        self.loaded = False
+        if self.state is VcpuState.RUNNING:
+            self.state = VcpuState.READY
+
+    def timer_deadline(self) -> int:
+        """`time` at which the saved vCPU's own timer ends its WFI; all ones when it does not."""
+        return self.csrs["vstimecmp"] if self.csrs["vsie"] & SIE_STIE else NEVER
+
+    def interrupt_pending(self, now: int) -> bool:
+        """Whether the saved vCPU has an interrupt that ends WFI: pending and enabled, whatever sstatus.SIE says."""
+        pending = self.csrs["hvip"] | (VSTIP if self.csrs["vstimecmp"] <= now else 0)
+        return bool(pending & self.csrs["vsie"] << 1)
+
+    # To be called on the vCPU's own core.
+
+    def apply_external(self) -> None:
+        """Bring hvip.VSEIP to the level of the vPLIC's output (`external`)."""
+        self._set_hvip(VSEIP, self.external)
+
+    def raise_software(self) -> None:
+        """An IPI from another vCPU; the guest clears it in its sip."""
+        self._set_hvip(VSSIP, True)
+
+    def pause(self) -> None:
+        """Leave the core until `unpause`; a stopped vCPU is not concerned."""
+        if self.hsm in (HsmState.STARTED, HsmState.SUSPENDED) and not self.paused:
+            self.core.remove(self)
+            self.paused = True
+
+    def unpause(self) -> None:
+        if self.paused:
+            self.paused = False
+            self.core.put_back(self)
+
+    def set_timer(self, deadline: int) -> None:
+        """SBI set_timer of the vCPU that runs now."""
+        self.core.hart.csr.vstimecmp = deadline
+
+    def _set_hvip(self, bit: int, level: bool) -> None:
+        if self.loaded:
+            csr = self.core.hart.csr
+            csr.hvip = csr.hvip | bit if level else csr.hvip & ~bit
+        elif level:
+            self.csrs["hvip"] |= bit
+        else:
+            self.csrs["hvip"] &= ~bit

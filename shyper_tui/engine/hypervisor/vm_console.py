@@ -1,0 +1,44 @@
+"""The serial console of one VM towards the workstation: output goes out at once, typed input waits until it is
+taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+INPUT_LIMIT = 1 << 20
+"""Bytes of input that may wait for the VM."""
+
+
+class VmConsole:
+    """Output through `write`; input is typed with `type` and taken by whatever device feeds the VM.
+
+    That device sets `on_input`, which is called when bytes to take are waiting.
+    """
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self.write = write
+        self.on_input: Callable[[], None] | None = None
+        self._input = bytearray()
+
+    def type(self, data: bytes) -> int:
+        """Queue input for the VM; returns how many bytes there was room for."""
+        taken = data[: max(0, INPUT_LIMIT - len(self._input))]
+        self._input += taken
+        if taken and self.on_input is not None:
+            self.on_input()
+        return len(taken)
+
+    def take(self, size: int) -> bytes:
+        """Up to `size` bytes of input; they are gone then."""
+        taken = bytes(self._input[:size])
+        del self._input[:size]
+        return taken
+
+    def put_back(self, data: bytes) -> None:
+        """Input that was taken and found no room: it is the first to be taken again."""
+        self._input[:0] = data
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of input that nobody has taken."""
+        return len(self._input)
