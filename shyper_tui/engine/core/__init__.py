@@ -1,0 +1,1 @@
+"""The core: instruction semantics turned into native code, or into Python."""

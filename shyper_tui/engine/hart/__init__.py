@@ -1,0 +1,1 @@
+"""A RISC-V hart: state, CSRs, traps, interrupts, address translation."""

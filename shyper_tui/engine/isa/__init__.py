@@ -1,0 +1,1 @@
+"""RISC-V instructions: one row and one semantic function each."""

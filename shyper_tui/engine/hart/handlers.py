@@ -1,0 +1,373 @@
+"""Handlers that are no instruction: slow paths, exceptions, interrupts, code pages, and the way to Python and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shyper_tui.engine.core import records
+from shyper_tui.engine.core import tlb_layout as tlb
+from shyper_tui.engine.core.builder import Variable
+from shyper_tui.engine.core.interpreter import (
+    CONVENTION,
+    LOAD_RESERVED,
+    HandlerBuilder,
+    handler_function,
+)
+from shyper_tui.engine.core.llvm import LlvmBuilder
+from shyper_tui.engine.isa.value import Value
+
+from .exits import IN_PYTHON, IN_WFI, Reason
+from .fields import Cause, Mstatus
+from .state import LAYOUT
+from .translation import LOAD, STORE
+
+
+class Handlers:
+    """Collects IR."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    @contextmanager
+    def handler(self, name: str, attribute: str = "noinline") -> Iterator[tuple[HandlerBuilder, Value, Value, Value]]:
+        """(builder, a, b, c) of a handler with three arguments."""
+        builder = HandlerBuilder(LAYOUT)
+        yield builder, *(Value(builder, f"%{n}") for n in "abc")  # type: ignore[misc]
+        if not builder.ended:
+            builder.emit("unreachable")
+        self.parts.append(handler_function(name, builder.body(), attribute))
+
+
+def budget(b: LlvmBuilder) -> Value:
+    return Value(b, "%bud")
+
+
+def emit_handlers(handlers: int, *, fuse: bool) -> str:
+    """IR of all of them. `handlers`: entries in a row of the pair table. `fuse`: decoding looks for fused pairs."""
+    h = Handlers()
+    _exits(h)
+    _exceptions(h)
+    _interrupts(h)
+    _memory(h)
+    _code(h, handlers if fuse else 0)
+    return "".join(h.parts) + _entry()
+
+
+# --- to Python ---
+
+
+def _stop(b: HandlerBuilder, reason: Reason, pc: Value) -> None:
+    """Leaves native code. `deadline` becomes the current cycle."""
+    s = b.s
+    s.pc = pc
+    s.reason = int(reason)
+    s.deadline = s.deadline - budget(b)
+    b.emit("ret void")
+
+
+def _describe_access(b: HandlerBuilder, flags: Value) -> None:
+    """exit_size: flags of the access, length and rd of the instruction."""
+    length = b.peek(b.gep("%rec", records.LENGTH), 8).zext()
+    rd = b.peek(b.gep("%rec", records.RD), 8).zext()
+    b.s.exit_size = flags | (length << 16) | (rd << 24)
+
+
+def _exits(h: Handlers) -> None:
+    with h.handler("exit_slow") as (b, *_):
+        _stop(b, Reason.SLOW, b.record_pc())
+    with h.handler("exit_mmio") as (b, reason, pa, _):
+        s = b.s
+        s.exit_pa = pa
+        s.pc = b.record_pc()
+        s.reason = reason
+        s.deadline = s.deadline - budget(b)
+        b.emit("ret void")
+    with h.handler("exit_pc") as (b, reason, pc, _):
+        s = b.s
+        s.pc = pc
+        s.reason = reason
+        s.deadline = s.deadline - budget(b)
+        b.emit("ret void")
+
+
+def _entry() -> str:
+    """`enter(state)`: runs until there is a reason to stop."""
+    b = HandlerBuilder(LAYOUT)
+    s = b.s
+    # records retired during the last run: no record pointer is held now
+    with b.loop() as retired:
+        base = b.host_load(s.shared, records.SHARED_RETIRED)
+        with b.if_(base == 0):
+            retired.leave()
+        b.host_store(s.shared, b.host_load(base, records.LINK), records.SHARED_RETIRED)
+        b.host_store(base, b.host_load(s.shared, records.SHARED_FREE), records.LINK)
+        b.host_store(s.shared, base, records.SHARED_FREE)
+    arguments = f"ptr %st, ptr null, i64 0, ptr null, i64 {s.pc.operand}, i64 0, i64 0"
+    with b.if_(s.waiting != 0):
+        b.emit(f"call {CONVENTION} void @wait({arguments})")
+        b.ret(s.reason)
+    b.emit(f"call {CONVENTION} void @resync({arguments})")
+    b.ret(s.reason)
+    return f"define i64 @enter(ptr %st) {{\n{b.body()}\n}}\n"
+
+
+# --- exceptions ---
+
+
+def _after_trap(b: HandlerBuilder, python: Value, bud: Value | str) -> None:
+    """A trap entry has been made: to Python, or on at the vector."""
+    with b.if_(python != 0, False):
+        b.tail("@exit_pc", int(Reason.TRAP), b.s.pc, budget=bud)
+    context = b.pointer(b.call("select_context"))
+    b.jump_to(b.s.pc, bud, context)
+
+
+def _exceptions(h: Handlers) -> None:
+    with h.handler("raise_exception") as (b, cause, tval, epc):
+        _after_trap(b, b.call("exception", cause, tval, epc), "%bud")
+    with h.handler("raise_instruction") as (b, cause, *_):
+        # tval is the instruction itself
+        record = b.address("%rec")
+        base = _records_base(b, record)
+        offset = (record - base) >> 3
+        host = b.host_load(base, records.HOST) + offset
+        low = b.host_load(host, 0, 16).zext()
+        word = b.variable(low)
+        with b.if_((low & 3) == 3):
+            straddles = offset == 4094
+            with b.if_(straddles):
+                word.value = b.host_load(base, records.STRADDLE_WORD)
+            with b.else_():
+                word.value = b.host_load(host, 0, 32, align=2).zext()
+        b.tail("@raise_exception", cause, word.value, b.record_pc())
+    with h.handler("op_illegal", "") as (b, *_):
+        b.tail("@raise_instruction", Cause.ILLEGAL_INSTRUCTION)
+
+
+# --- interrupts, budget ---
+
+
+def _interrupts(h: Handlers) -> None:
+    with h.handler("resync") as (b, pc, _, _):
+        s = b.s
+        now = s.deadline - budget(b)
+        with b.if_(now.uge(s.slice_end), False):
+            b.tail("@exit_pc", int(Reason.SLICE), pc)
+        target = b.variable(pc)
+        taken = b.call("interrupt_to_take", now)
+        python = b.variable(0)
+        with b.if_(taken != 0, False):
+            python.value = b.call("interrupt", taken, pc)
+            target.value = s.pc
+        timer = b.call("next_timer", now)
+        end = timer.ult(s.slice_end).select(timer, s.slice_end)
+        s.deadline = end
+        left = end - now
+        with b.if_(python.value != 0, False):
+            b.tail("@exit_pc", int(Reason.TRAP), target.value, budget=left)
+        context = b.pointer(b.call("select_context"))
+        b.jump_to(target.value, left, context)
+    with h.handler("budget_used") as (b, *_):
+        b.tail("@resync", b.record_pc())
+    with h.handler("wait") as (b, *_):
+        # WFI: time passes to the next timer, or to the end of the slice
+        s = b.s
+        now = b.variable(s.deadline - budget(b))
+        with b.loop() as waiting:
+            # WFI ends with any enabled interrupt; Python software waits for one that its mode takes
+            wake = b.variable(b.call("pending_interrupts", now.value) & s.mie)
+            with b.if_(s.waiting == IN_PYTHON):
+                wake.value = b.call("interrupt_to_take", now.value)
+            with b.if_(wake.value != 0):
+                s.waiting = 0
+                s.deadline = now.value
+                b.tail("@resync", s.pc, budget=b.const(0))
+            with b.if_(now.value.uge(s.slice_end)):
+                waiting.leave()
+            timer = b.call("next_timer", now.value)
+            until = timer.ult(s.slice_end).select(timer, s.slice_end)
+            s.skipped = s.skipped + (until - now.value)
+            now.value = until
+        with b.if_(s.waiting == 0):
+            s.waiting = IN_WFI
+        s.deadline = now.value
+        b.tail("@exit_pc", int(Reason.SLICE), s.pc, budget=b.const(0))
+
+
+# --- memory ---
+
+
+def _modified_privilege(b: HandlerBuilder) -> Value:
+    """Loads and stores do not use the current mode (mstatus.MPRV): the reference does them."""
+    s = b.s
+    return (s.prv == 3) & s.mstatus.bit(Mstatus.MPRV) & (s.mstatus.bits(Mstatus.MPP_HIGH, Mstatus.MPP_LOW) != 3)
+
+
+def _translate_data(b: HandlerBuilder, va: Value, size: Value, access: int) -> Value:
+    """pa of an access that missed the TLB; leaves for exceptions and for what the reference must do."""
+    crosses = (((va + (size - 1)) ^ va) >> 12) != 0
+    with b.if_(crosses | _modified_privilege(b), False):
+        b.tail("@exit_slow")
+    pa = b.call("translate", va, access, b.s.prv, b.s.virt)
+    with b.if_(pa.slt(0), False):
+        b.tail("@raise_exception", -pa, va, b.record_pc())
+    return pa
+
+
+def _outside_ram(b: HandlerBuilder, pa: Value) -> Value:
+    return (pa - b.s.ram_base).uge(b.s.ram_size)
+
+
+def _again(b: HandlerBuilder) -> None:
+    """Executes the instruction once more: its access hits now."""
+    b.dispatch("%rec", "%bud")
+
+
+def _memory(h: Handlers) -> None:
+    with h.handler("slow_load") as (b, va, flags, _):
+        size = flags & 0xFF
+        reserved = (flags & LOAD_RESERVED) != 0
+        with b.if_(reserved & ((va & (size - 1)) != 0), False):
+            b.tail("@raise_exception", Cause.LOAD_MISALIGNED, va, b.record_pc())
+        pa = _translate_data(b, va, size, LOAD)
+        with b.if_(_outside_ram(b, pa), False):
+            with b.if_(reserved):
+                b.tail("@raise_exception", Cause.LOAD_ACCESS, va, b.record_pc())
+            _describe_access(b, flags)
+            b.s.exit_address = va
+            b.tail("@exit_mmio", int(Reason.MMIO_LOAD), pa)
+        b.call("fill", b.address("%tlb"), va, pa, tlb.READ, b.s.ram_addend + pa - va)
+        _again(b)
+
+    with h.handler("slow_store") as (b, va, size, value):
+        s = b.s
+        pa = _translate_data(b, va, size, STORE)
+        with b.if_(_outside_ram(b, pa), False):
+            _describe_access(b, size)
+            s.exit_address = va
+            s.exit_value = value
+            b.tail("@exit_mmio", int(Reason.MMIO_STORE), pa)
+        page = (pa - s.ram_base) >> 12
+        base = b.host_load(s.page_records + (page << 3))
+        with b.if_(base == 0, True):
+            b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, s.ram_addend + pa - va)
+            b.host_store(s.page_written + page, 1, 0, 8)
+            _again(b)
+        # a page with decoded code: never in a write TLB
+        b.call("store_physical", pa, size, value)
+        length = b.peek(b.gep("%rec", records.LENGTH), 8).zext()
+        following = b.gep("%rec", length << 3)
+        b.dispatch(following, b.define("sub i64 %bud, 1"))
+
+    with h.handler("slow_amo") as (b, va, size, _):
+        s = b.s
+        with b.if_((va & (size - 1)) != 0, False):
+            b.tail("@raise_exception", Cause.STORE_MISALIGNED, va, b.record_pc())
+        pa = _translate_data(b, va, size, STORE)
+        with b.if_(_outside_ram(b, pa), False):
+            b.tail("@raise_exception", Cause.STORE_ACCESS, va, b.record_pc())
+        page = (pa - s.ram_base) >> 12
+        with b.if_(b.host_load(s.page_records + (page << 3)) != 0, False):
+            b.call("drop_records", page)
+        b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, s.ram_addend + pa - va)
+        b.host_store(s.page_written + page, 1, 0, 8)
+        _again(b)
+
+
+# --- code ---
+
+
+def _records_base(b: LlvmBuilder, record: Value) -> Value:
+    """The first record of the page that `record` belongs to."""
+    offset = record - b.s.arena
+    return b.s.arena + offset.udiv(records.STRIDE) * records.STRIDE
+
+
+def _handler_address(b: LlvmBuilder, number: Value) -> Value:
+    return b.peek(b.gep("@handlers", number << 3))
+
+
+def _code(h: Handlers, pair_row: int) -> None:
+    with h.handler("fetch_miss") as (b, target, _, _):
+        base = b.call("fill_execute", b.address("%tlb"), target)
+        with b.if_(base.slt(0), False):
+            b.tail("@raise_exception", -base, target, target)
+        b.enter_page(target, base, "%bud")
+    for name in ("cross_page", "refetch"):
+        with h.handler(name) as (b, *_):
+            b.jump_to(b.record_pc(), "%bud")
+
+    with h.handler("decode_record") as (b, *_):
+        record = b.address("%rec")
+        base = _records_base(b, record)
+        offset = (record - base) >> 3
+        b.host_store(base, 0, records.STORES)
+        host = b.host_load(base, records.HOST) + offset
+        word = b.variable(b.host_load(host, 0, 16).zext())
+        with b.if_((word.value & 3) == 3):
+            with b.if_(offset == 4094, False):
+                b.host_store(base, 0, records.STRADDLE_WORD)
+                b.host_store(record, b.address("@straddle"))
+                b.tail("@straddle")
+            word.value = b.host_load(host, 0, 32, align=2).zext()
+        number = b.call("decode_word", word.value, record, offset)
+        chosen = b.variable(_handler_address(b, number))
+        if pair_row:
+            _fuse(b, pair_row, record, offset, host, word.value, number, chosen)
+        b.host_store(record, chosen.value)
+        b.tail(b.pointer(chosen.value))
+
+    with h.handler("straddle") as (b, *_):
+        # an instruction with its second half on the next page: that page may change or be remapped at any time
+        record = b.address("%rec")
+        base = _records_base(b, record)
+        pc = b.record_pc()
+        following = pc + 2
+        entry = b.address("%tlb") + ((following >> 8) & tlb.INDEX_MASK)
+        next_base = b.variable(0)
+        with b.if_(b.host_load(entry, tlb.EXECUTE) == following, True):
+            next_base.value = b.host_load(entry, tlb.EXECUTE + 8)
+        with b.else_():
+            filled = b.call("fill_execute", b.address("%tlb"), following)
+            with b.if_(filled.slt(0), False):
+                b.tail("@raise_exception", -filled, following, pc)
+            next_base.value = filled
+        low = b.host_load(b.host_load(base, records.HOST), 4094, 16).zext()
+        high = b.host_load(b.host_load(next_base.value, records.HOST), 0, 16).zext()
+        word = low | (high << 16)
+        with b.if_(b.host_load(base, records.STRADDLE_WORD) != word, False):
+            number = b.call("decode_word", word, record, 4094)
+            b.host_store(base, word, records.STRADDLE_WORD)
+            b.host_store(base, _handler_address(b, number), records.STRADDLE_HANDLER)
+        b.tail(b.pointer(b.host_load(base, records.STRADDLE_HANDLER)))
+
+
+def _fuse(
+    b: HandlerBuilder,
+    pair_row: int,
+    record: Value,
+    offset: Value,
+    host: Value,
+    word: Value,
+    number: Value,
+    chosen: Variable,
+) -> None:
+    """Decodes the following instruction too and takes the pair's handler when there is one."""
+    length = ((word & 3) == 3).select(b.const(4), b.const(2))
+    second_offset = offset + length
+    row = b.s.pair_table + ((number * pair_row) << 1)
+    with b.if_((number != 0) & second_offset.ult(4093)):
+        second_host = host + length
+        second = b.variable(b.host_load(second_host, 0, 16).zext())
+        with b.if_((second.value & 3) == 3):
+            second.value = b.host_load(second_host, 0, 32, align=2).zext()
+        second_record = record + (length << 3)
+        undecoded = b.host_load(second_record) == b.address("@decode_record")
+        second_number = b.call("decode_word", second.value, second_record, second_offset)
+        with b.if_(undecoded):
+            b.host_store(second_record, _handler_address(b, second_number))
+        pair = b.host_load(row + (second_number << 1), 0, 16).zext()
+        with b.if_(pair != 0):
+            chosen.value = _handler_address(b, pair)
+

@@ -1,0 +1,88 @@
+"""Host memory behind the harts: RAM, decoded pages, TLB contexts."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+
+from shyper_tui.engine.core import records
+from shyper_tui.engine.core import tlb_layout as tlb
+
+PAGE = 4096
+MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+"""Linux's value; the module names it from Python 3.12 on."""
+ARENA_SIZE = 8 << 30
+"""Address space for decoded pages; what is touched costs memory, the rest does not."""
+ARENA_LIMIT = 1 << 30
+"""Decoded pages are all dropped when they use more than this: 130 MiB of guest code."""
+
+
+class Block:
+    """Zeroed host memory that is only backed where it is touched."""
+
+    def __init__(self, size: int, *, huge: bool = False) -> None:
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+        self.size = max(size, PAGE)
+        self._map = mmap.mmap(-1, self.size, flags=flags)
+        if huge:
+            self._map.madvise(mmap.MADV_HUGEPAGE)
+        self._anchor = ctypes.c_char.from_buffer(self._map)
+        self.address = ctypes.addressof(self._anchor)
+
+    @property
+    def bytes(self) -> memoryview:
+        return memoryview(self._map)
+
+    def clear(self) -> None:
+        """Gives the memory back to the host; it reads as zero again."""
+        self._map.madvise(mmap.MADV_DONTNEED)
+
+    def word(self, offset: int) -> ctypes.c_uint64:
+        return ctypes.c_uint64.from_address(self.address + offset)
+
+
+class HostMemory:
+    """RAM at `base`, and everything that native code keeps about it for `harts` harts."""
+
+    def __init__(self, base: int, size: int, harts: int) -> None:
+        if base % PAGE or size % PAGE or size <= 0:
+            raise ValueError("RAM begins and ends at a page boundary")
+        self.base, self.size, self.harts = base, size, harts
+        self.ram = Block(size, huge=True)
+        pages = size // PAGE
+        self.page_records = Block(pages * 8)
+        self.page_written = Block(pages)
+        self.arena = Block(ARENA_SIZE, huge=True)
+        self.shared = Block(records.SHARED_SIZE)
+        self.contexts = Block(tlb.CONTEXT_SIZE * tlb.CONTEXTS * harts)
+        self._reset_shared()
+        self.clear_contexts()
+
+    def _reset_shared(self) -> None:
+        self.shared.word(records.SHARED_NEXT).value = self.arena.address
+        self.shared.word(records.SHARED_END).value = self.arena.address + self.arena.size
+        self.shared.word(records.SHARED_FREE).value = 0
+        self.shared.word(records.SHARED_RETIRED).value = 0
+
+    def clear_contexts(self) -> None:
+        """No translation is cached."""
+        for number in range(tlb.CONTEXTS * self.harts):
+            context = self.contexts.address + number * tlb.CONTEXT_SIZE
+            ctypes.memset(context, 0xFF, tlb.TABLES_SIZE)
+            ctypes.memset(context + tlb.TABLES_SIZE, 0, tlb.CONTEXT_SIZE - tlb.TABLES_SIZE)
+
+    @property
+    def arena_used(self) -> int:
+        return self.shared.word(records.SHARED_NEXT).value - self.arena.address
+
+    def forget_code(self) -> None:
+        """Drops all decoded pages. No hart may be in native code; TLB contexts are cleared by the caller."""
+        self.page_records.clear()
+        self.arena.clear()
+        self._reset_shared()
+
+    def contains(self, pa: int, size: int = 1) -> bool:
+        return self.base <= pa and pa + size <= self.base + self.size
+
+    def has_records(self, pa: int) -> bool:
+        return self.page_records.word((pa - self.base) // PAGE * 8).value != 0

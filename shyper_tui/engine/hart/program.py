@@ -1,0 +1,122 @@
+"""The native program: every generated function in one module, compiled once per host and kept in the cache."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from shyper_tui.engine.core.compile import (
+    Compiled,
+    Loaded,
+    Progress,
+    compile_ir,
+    load_cached,
+    source_key,
+    store_cached,
+)
+
+ENGINE = Path(__file__).parent.parent
+
+# functions that Python calls: name → number of arguments
+EXPORTED = {
+    "enter": 0,
+    "translate": 4,
+    "csr_check": 2,
+    "csr_read": 2,
+    "csr_write": 3,
+    "exception": 3,
+    "mret": 0,
+    "sret": 0,
+    "pending_interrupts": 1,
+    "interrupt_to_take": 1,
+    "ticks": 1,
+    "next_timer": 1,
+    "update_timers": 0,
+    "update_pmp": 0,
+    "sfence_vma": 3,
+    "hfence_vvma": 3,
+    "hfence_gvma": 3,
+    "flush_translations": 0,
+    "ram_written": 2,
+    "store_physical": 3,
+    "decode_probe": 3,
+}
+
+
+class Program:
+    """Loaded native code: `program.call[name](state, ...)`, and the tables that a hart's state points to."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._loaded = Loaded(compiled.object)
+        self.decode16, self.pairs = compiled.tables
+        self.call: dict[str, Any] = {name: self._loaded.function(name, count) for name, count in EXPORTED.items()}
+
+
+def generate(*, fuse: bool = True) -> tuple[str, tuple[bytes, bytes]]:
+    """(IR of the whole program, (decode table, pair table))."""
+    # the generator is only needed when the cache misses
+    from shyper_tui.engine.core.decoder import HandlerTable, decode16_table, emit_decoder
+    from shyper_tui.engine.core.hostfloat import DECLARATIONS
+    from shyper_tui.engine.core.interpreter import CONVENTION, InterpreterSemantics, handler_function
+    from shyper_tui.engine.core.llvm import METADATA
+    from shyper_tui.engine.core.pairs import fused_pairs
+
+    from . import csr, interrupts, protection, timers, translation, traps  # noqa: F401  (they register functions)
+    from .functions import FUNCTIONS
+    from .handlers import emit_handlers
+    from .state import LAYOUT
+    from .tlb import NATIVE
+
+    table = HandlerTable()
+    parts = ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n", DECLARATIONS]
+    parts += [function.native() for function in FUNCTIONS.values()]
+    parts += NATIVE
+    parts.append(emit_decoder(LAYOUT, table))
+    symbols = ["op_illegal"]
+    for handler in table.handlers:
+        semantics = InterpreterSemantics(LAYOUT)
+        semantics.run(handler, last=True)
+        parts.append(handler_function(handler.symbol, semantics.body()))
+        symbols.append(handler.symbol)
+    pairs = bytearray(2 * table.count * table.count)
+    for first, second in fused_pairs(table) if fuse else ():
+        semantics = InterpreterSemantics(LAYOUT, steps=2)
+        semantics.run(first, last=False)
+        semantics.run(second, last=True)
+        symbol = f"pair_{first.symbol}_{second.symbol}"
+        parts.append(handler_function(symbol, semantics.body()))
+        a = table.number(first.instruction.name, first.length, far=first.far, discard=first.discard)
+        b = table.number(second.instruction.name, second.length, far=second.far, discard=second.discard)
+        struct.pack_into("<H", pairs, 2 * (a * table.count + b), len(symbols))
+        symbols.append(symbol)
+    parts.append(emit_handlers(table.count, fuse=fuse))
+    parts.append(
+        f"@handlers = internal constant [{len(symbols)} x ptr] [{', '.join('ptr @' + s for s in symbols)}]\n"
+    )
+    ir = "".join(parts)
+    ir += "define i64 @decode_probe(ptr %st, i64 %word, i64 %record, i64 %offset) {\n"
+    ir += "%n = call i64 @decode_word(ptr %st, i64 %word, i64 %record, i64 %offset)\nret i64 %n\n}\n"
+    for name in EXPORTED:
+        ir = ir.replace(f"define internal i64 @{name}(", f"define i64 @{name}(")
+    assert CONVENTION in ir
+    return ir + METADATA, (decode16_table(table), bytes(pairs))
+
+
+@lru_cache(maxsize=1)
+def program(progress: Progress | None = None) -> Program:
+    """The program of this host, from the cache or compiled now (about two seconds)."""
+    key = source_key([ENGINE / name for name in ("isa", "core", "hart")])
+    compiled = load_cached(key)
+    if compiled is None:
+        if progress:
+            progress("generating the core", 0.0)
+        ir, tables = generate()
+        if progress:
+            progress("compiling the core (first start only)", 0.2)
+        compiled = Compiled(compile_ir(ir), tables)
+        store_cached(key, compiled)
+        if progress:
+            progress("core ready", 1.0)
+    return Program(compiled)

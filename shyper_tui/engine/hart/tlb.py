@@ -1,0 +1,388 @@
+"""TLB contexts, their invalidation, and decoded pages: native code only.
+
+A context holds the translations of one regime: privilege, SUM, V, address space. Changing privilege changes the context pointer and
+flushes nothing. Kernel-mode contexts (`s`, `vs`) outlive a change of address space as long as only global mappings were filled.
+Over-invalidation is always allowed (Privileged ISA, "Memory-Management Fences"); these functions do it where precision would cost more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shyper_tui.engine.core import records
+from shyper_tui.engine.core import tlb_layout as tlb
+from shyper_tui.engine.core.llvm import LlvmBuilder, value_function
+from shyper_tui.engine.isa.value import Value
+
+from .csr import HS_TRANSLATION
+from .fields import Mstatus
+from .state import CONTEXT_KINDS, LAYOUT
+from .translation import FETCH
+
+KIND = {name: number for number, name in enumerate(CONTEXT_KINDS)}
+VIRTUAL_KINDS = (KIND["vs"], KIND["vs_sum"], KIND["vu"])
+NATIVE: list[str] = []
+"""IR of the functions below, in order."""
+
+Describe = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class _Registration:
+    parameters: str
+    inline: bool
+
+    def __call__(self, describe: Describe) -> Describe:
+        NATIVE.append(
+            value_function(LAYOUT, describe.__name__, self.parameters.split(), describe, inline=self.inline)
+        )
+        return describe
+
+
+def native(parameters: str = "", *, inline: bool = False) -> _Registration:
+    """Registers a native-only value function under its Python name."""
+    return _Registration(parameters, inline)
+
+
+def _fill_ones(b: LlvmBuilder, address: Value, size: int) -> None:
+    b.emit(f"call void @llvm.memset.p0.i64(ptr align 8 {b.pointer(address)}, i8 -1, i64 {size}, i1 false)")
+
+
+def _each_context(b: LlvmBuilder, first: Value, end: Value, do: Callable[[Value], None], *, dirty: bool = True) -> None:
+    """Runs `do(context)` for contexts in [first, end), by default for those with something in them."""
+    cursor = b.variable(first)
+    with b.loop() as contexts:
+        with b.if_(cursor.value.uge(end)):
+            contexts.leave()
+        context = cursor.value
+        cursor.value = context + tlb.CONTEXT_SIZE
+        if dirty:
+            with b.if_(b.host_load(context, tlb.DIRTY) == 0):
+                contexts.again()
+        do(context)
+
+
+def _own(b: LlvmBuilder) -> tuple[Value, Value]:
+    return b.s.contexts, b.s.contexts + tlb.CONTEXT_SIZE * tlb.CONTEXTS
+
+
+def _is_virtual(b: LlvmBuilder, context: Value) -> Value:
+    return b.host_load(context, tlb.KIND).uge(VIRTUAL_KINDS[0])
+
+
+@native("context")
+def flush_context(b: LlvmBuilder, context: Value) -> None:
+    with b.if_(b.host_load(context, tlb.DIRTY) != 0):
+        _fill_ones(b, context, tlb.TABLES_SIZE)
+        b.host_store(context, 0, tlb.DIRTY)
+        b.host_store(context, 0, tlb.NON_GLOBAL)
+
+
+@native()
+def flush_translations(b: LlvmBuilder) -> None:
+    """Everything this hart has cached."""
+    _each_context(b, *_own(b), lambda context: b.call("flush_context", context) and None)
+    for word in range(64):
+        b.set("wide_2m", 0, word)
+    b.s.wide_1g = 0
+
+
+@native("virtual")
+def flush_regime(b: LlvmBuilder, virtual: Value) -> None:
+    """All contexts with V = `virtual`."""
+
+    def flush(context: Value) -> None:
+        with b.if_(_is_virtual(b, context).zext() == virtual):
+            b.call("flush_context", context)
+
+    _each_context(b, *_own(b), flush)
+
+
+@native("virtual asid")
+def flush_space(b: LlvmBuilder, virtual: Value, asid: Value) -> None:
+    """Non-global translations of one address space."""
+
+    def flush(context: Value) -> None:
+        with b.if_(_is_virtual(b, context).zext() == virtual):
+            kind = b.host_load(context, tlb.KIND)
+            kernel = (kind == KIND["s"]) | (kind == KIND["vs"])
+            same = (b.host_load(context, tlb.KEY_A) >> 44 & 0xFFFF) == (asid & 0xFFFF)
+            with b.if_(kernel.select(b.host_load(context, tlb.NON_GLOBAL) != 0, same)):
+                b.call("flush_context", context)
+
+    _each_context(b, *_own(b), flush)
+
+
+@native("virtual va")
+def flush_page(b: LlvmBuilder, virtual: Value, va: Value) -> None:
+    """The translation of one address; the whole regime when the address may lie in a superpage."""
+    region = (va >> 21) & 4095
+    wide = (b.get("wide_2m", region >> 6) >> (region & 63)) | (b.s.wide_1g >> ((va >> 30) & 63))
+    with b.if_((wide & 1) != 0):
+        b.call("flush_regime", virtual)
+        b.ret(0)
+    page = va & ~0xFFF
+    index = (va >> 8) & tlb.INDEX_MASK
+
+    def flush(context: Value) -> None:
+        for table in (tlb.READ, tlb.WRITE, tlb.EXECUTE):
+            with b.if_(b.host_load(context + index, table) == page):
+                b.host_store(context + index, -1, table)
+
+    _each_context(b, *_own(b), flush)
+
+
+@native("virtual va asid given")
+def fence(b: LlvmBuilder, virtual: Value, va: Value, asid: Value, given: Value) -> None:
+    """`given`: bit 0 an address, bit 1 an address space."""
+    with b.if_((given & 1) != 0):
+        b.call("flush_page", virtual, va)
+        b.ret(0)
+    with b.if_((given & 2) != 0):
+        b.call("flush_space", virtual, asid)
+        b.ret(0)
+    b.call("flush_regime", virtual)
+
+
+@native("va asid given")
+def sfence_vma(b: LlvmBuilder, va: Value, asid: Value, given: Value) -> None:
+    b.call("fence", b.s.virt, va, asid, given)
+
+
+@native("va asid given")
+def hfence_vvma(b: LlvmBuilder, va: Value, asid: Value, given: Value) -> None:
+    b.call("fence", 1, va, asid, given)
+
+
+@native("gpa vmid given")
+def hfence_gvma(b: LlvmBuilder, gpa: Value, vmid: Value, given: Value) -> None:
+    """Contexts hold merged translations, so a guest-physical address says nothing: all of the VM's go."""
+
+    def flush(context: Value) -> None:
+        same = (b.host_load(context, tlb.KEY_B) >> 44 & 0x3FFF) == (vmid & 0x3FFF)
+        with b.if_(_is_virtual(b, context) & (((given & 2) == 0) | same)):
+            b.call("flush_context", context)
+
+    _each_context(b, *_own(b), flush)
+
+
+@native("whose")
+def forget_contexts(b: LlvmBuilder, whose: Value) -> None:
+    """satp (HS_TRANSLATION) or vsatp/hgatp has been written."""
+    for kernel, others, condition in (
+        ("s", ("s_sum", "u"), whose == HS_TRANSLATION),
+        ("vs", ("vs_sum", "vu"), whose != HS_TRANSLATION),
+    ):
+        with b.if_(condition):
+            current = b.get("context_of", KIND[kernel])
+            with b.if_(current != 0):
+                with b.if_(b.host_load(current, tlb.NON_GLOBAL) != 0):
+                    b.call("flush_context", current)
+            for name in (kernel, *others):
+                b.set("context_of", 0, KIND[name])
+
+
+@native("kind")
+def find_context(b: LlvmBuilder, kind: Value) -> None:
+    """The context of a regime in the current address space; the oldest of the pool is recycled."""
+    s = b.s
+    virtual = kind.uge(VIRTUAL_KINDS[0])
+    atp = virtual.select(s.vsatp, s.satp)
+    kernel = (kind == KIND["s"]) | (kind == KIND["vs"])
+    key_a = kernel.select(atp >> 60, kind.ult(tlb.FIXED_CONTEXTS).select(0, atp))
+    key_b = virtual.select(s.hgatp, 0)
+    found = b.variable(0)
+    with b.if_(kind.ult(tlb.FIXED_CONTEXTS)):
+        found.value = s.contexts + kind * tlb.CONTEXT_SIZE
+    with b.else_():
+        cursor = b.variable(s.contexts + tlb.FIXED_CONTEXTS * tlb.CONTEXT_SIZE)
+        end = s.contexts + tlb.CONTEXTS * tlb.CONTEXT_SIZE
+        with b.loop() as pool:
+            with b.if_(cursor.value.uge(end)):
+                pool.leave()
+            context = cursor.value
+            same = (
+                (b.host_load(context, tlb.KIND) == kind)
+                & (b.host_load(context, tlb.KEY_A) == key_a)
+                & (b.host_load(context, tlb.KEY_B) == key_b)
+            )
+            with b.if_(same):
+                found.value = context
+                pool.leave()
+            cursor.value = context + tlb.CONTEXT_SIZE
+        with b.if_(found.value == 0):
+            slot = s.next_context
+            following = slot + 1
+            s.next_context = (following == tlb.CONTEXTS).select(b.const(tlb.FIXED_CONTEXTS), following)
+            found.value = s.contexts + slot * tlb.CONTEXT_SIZE
+            for number in range(len(CONTEXT_KINDS)):
+                with b.if_(b.get("context_of", number) == found.value):
+                    b.set("context_of", 0, number)
+            b.call("flush_context", found.value)
+    context = found.value
+    with b.if_(b.host_load(context, tlb.KEY_A) != key_a):
+        b.call("flush_context", context)
+    b.host_store(context, kind, tlb.KIND)
+    b.host_store(context, key_a, tlb.KEY_A)
+    b.host_store(context, key_b, tlb.KEY_B)
+    b.set("context_of", context, kind)
+    b.ret(context)
+
+
+@native()
+def select_context(b: LlvmBuilder) -> None:
+    """The context of the current mode."""
+    s = b.s
+    kind = b.variable(KIND["machine"])
+    with b.if_(s.prv == 3):
+        privilege = s.mstatus.bits(Mstatus.MPP_HIGH, Mstatus.MPP_LOW)
+        modified = s.mstatus.bit(Mstatus.MPRV) & (privilege != 3)
+        kind.value = modified.select(b.const(KIND["mprv"]), b.const(KIND["machine"]))
+    with b.else_():
+        with b.if_(s.virt != 0):
+            user = (s.prv == 0).zext()
+            sum_ = s.vsstatus.bits(Mstatus.SUM, Mstatus.SUM)
+            kind.value = (user != 0).select(b.const(KIND["vu"]), sum_ + KIND["vs"])
+        with b.else_():
+            sum_ = s.mstatus.bits(Mstatus.SUM, Mstatus.SUM)
+            paged = (s.prv == 0).select(b.const(KIND["u"]), sum_ + KIND["s"])
+            kind.value = ((s.satp >> 60) == 0).select(b.const(KIND["bare"]), paged)
+    known = b.get("context_of", kind.value)
+    with b.if_(known != 0, True):
+        b.ret(known)
+    b.ret(b.call("find_context", kind.value))
+
+
+@native("context va pa table addend")
+def fill(b: LlvmBuilder, context: Value, va: Value, pa: Value, table: Value, addend: Value) -> None:
+    """Enters a translation that `translate` has just found."""
+    s = b.s
+    entry = context + ((va >> 8) & tlb.INDEX_MASK) + table
+    b.host_store(entry, va & ~0xFFF)
+    b.host_store(entry, addend, 8)
+    b.host_store(context, 1, tlb.DIRTY)
+    with b.if_(s.walk_global == 0):
+        b.host_store(context, 1, tlb.NON_GLOBAL)
+    with b.if_(s.walk_size != 12, False):
+        with b.if_(s.walk_size == 21):
+            region = (va >> 21) & 4095
+            b.set("wide_2m", b.get("wide_2m", region >> 6) | (b.const(1) << (region & 63)), region >> 6)
+        with b.if_(s.walk_size == 30):
+            s.wide_1g = s.wide_1g | (b.const(1) << ((va >> 30) & 63))
+        with b.if_(s.walk_size.uge(39)):
+            s.wide_1g = (1 << 64) - 1
+
+
+# --- pages of decoded code ---
+
+
+def _reset_records(b: LlvmBuilder, base: Value, handler: str, first: Value, end: Value) -> None:
+    """Puts `handler` into the records of halfwords at byte offsets [first, end) of the page."""
+    address = b.address(f"@{handler}")
+    cursor = b.variable(first)
+    with b.loop() as halfwords:
+        with b.if_(cursor.value.uge(end)):
+            halfwords.leave()
+        b.host_store(base + (cursor.value << 3), address)
+        cursor.value = cursor.value + 2
+
+
+@native("page")
+def new_records(b: LlvmBuilder, page: Value) -> None:
+    """Records for a page of RAM that is executed for the first time; no write TLB keeps it."""
+    s = b.s
+    base = b.variable(b.host_load(s.shared, records.SHARED_FREE))
+    with b.if_(base.value != 0):
+        b.host_store(s.shared, b.host_load(base.value, records.LINK), records.SHARED_FREE)
+    with b.else_():
+        base.value = b.host_load(s.shared, records.SHARED_NEXT)
+        b.host_store(s.shared, base.value + records.STRIDE, records.SHARED_NEXT)
+    records_base = base.value
+    _reset_records(b, records_base, "decode_record", b.const(0), b.const(4096))
+    for sentinel in range(records.SENTINELS):
+        offset = (records.RECORDS + sentinel) * records.RECORD_SIZE
+        b.host_store(records_base, b.address("@cross_page"), offset)
+    host = s.ram_addend + s.ram_base + (page << 12)
+    b.host_store(records_base, host, records.HOST)
+    b.host_store(records_base, page, records.PAGE)
+    for word in (records.STORES, records.STRADDLE_WORD, records.STRADDLE_HANDLER):
+        b.host_store(records_base, 0, word)
+    b.host_store(s.page_records + (page << 3), records_base)
+    written = s.page_written + page
+
+    def protect(context: Value) -> None:
+        cursor = b.variable(0)
+        with b.loop() as entries:
+            with b.if_(cursor.value.uge(tlb.TABLE_SIZE)):
+                entries.leave()
+            entry = context + cursor.value
+            target = b.host_load(entry, tlb.WRITE) + b.host_load(entry, tlb.WRITE + 8)
+            with b.if_(target == host):
+                b.host_store(entry, -1, tlb.WRITE)
+            cursor.value = cursor.value + tlb.ENTRY_SIZE
+
+    with b.if_(b.host_load(written, 0, 8) != 0):
+        b.host_store(written, 0, 0, 8)
+        _each_context(b, s.all_contexts, s.all_contexts_end, protect)
+    b.ret(records_base)
+
+
+@native("page")
+def drop_records(b: LlvmBuilder, page: Value) -> None:
+    """The page holds data now. Its records are reused after native code has been left."""
+    s = b.s
+    slot = s.page_records + (page << 3)
+    base = b.host_load(slot)
+    b.host_store(slot, 0)
+    _reset_records(b, base, "refetch", b.const(0), b.const(4096))
+    b.host_store(base, b.host_load(s.shared, records.SHARED_RETIRED), records.LINK)
+    b.host_store(s.shared, base, records.SHARED_RETIRED)
+    _each_context(b, s.all_contexts, s.all_contexts_end, lambda c: _fill_ones(b, c + tlb.EXECUTE, tlb.TABLE_SIZE))
+
+
+@native("base pa size")
+def invalidate_records(b: LlvmBuilder, base: Value, pa: Value, size: Value) -> None:
+    """`size` bytes at `pa` were stored: resets every record whose instruction, or fused pair, may contain them."""
+    offset = pa & 0xFFF
+    first = offset.ult(8).select(b.const(0), (offset - 8) & ~1)
+    _reset_records(b, base, "decode_record", first, offset + size)
+    stores = b.host_load(base, records.STORES) + 1
+    b.host_store(base, stores, records.STORES)
+    with b.if_(stores == records.STORES_BEFORE_DROP):
+        b.call("drop_records", b.host_load(base, records.PAGE))
+
+
+@native("pa size")
+def ram_written(b: LlvmBuilder, pa: Value, size: Value) -> None:
+    """Python has stored `size` bytes within one page of RAM."""
+    base = b.host_load(b.s.page_records + (((pa - b.s.ram_base) >> 12) << 3))
+    with b.if_(base != 0):
+        b.call("invalidate_records", base, pa, size)
+
+
+@native("pa size value")
+def store_physical(b: LlvmBuilder, pa: Value, size: Value, value: Value) -> None:
+    """Stores into RAM, within one page."""
+    host = b.s.ram_addend + pa
+    for bytes_ in (1, 2, 4, 8):
+        with b.if_(size == bytes_):
+            b.host_store(host, value.trunc(bytes_ * 8), 0, bytes_ * 8, align=1)
+    b.call("ram_written", pa, size)
+
+
+@native("context va")
+def fill_execute(b: LlvmBuilder, context: Value, va: Value) -> None:
+    """Translates a fetch and enters it; the address of the page's records, or minus the cause."""
+    s = b.s
+    pa = b.call("translate", va, FETCH, s.prv, s.virt)
+    with b.if_(pa.slt(0), False):
+        b.ret(pa)
+    offset = pa - s.ram_base
+    with b.if_(offset.uge(s.ram_size), False):
+        b.ret(-1)  # code lies in RAM; elsewhere a fetch is an access fault
+    base = b.variable(b.host_load(s.page_records + ((offset >> 12) << 3)))
+    with b.if_(base.value == 0):
+        base.value = b.call("new_records", offset >> 12)
+    b.call("fill", context, va, pa, tlb.EXECUTE, base.value)
+    b.ret(base.value)

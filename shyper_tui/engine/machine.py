@@ -1,0 +1,333 @@
+"""The machine: harts, board and clock, run in one thread.
+
+Harts take turns of a fixed number of virtual cycles, so that a run with the virtual clock repeats to the instruction. Between
+turns the machine performs what other threads have posted, and device events that are due.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+
+from shyper_tui.engine.board.board import Board
+from shyper_tui.engine.board.device import AccessFault
+from shyper_tui.engine.board.finisher import PowerEvent
+from shyper_tui.engine.board.memory import RamMemory
+from shyper_tui.engine.board.memory_map import RAM_BASE
+from shyper_tui.engine.board.virtio.disk import Disk
+from shyper_tui.engine.clock import Clock, VirtualClock
+from shyper_tui.engine.hart.exits import Reason
+from shyper_tui.engine.hart.fields import Cause, Mstatus
+from shyper_tui.engine.hart.hart import Hart, Mode, TrapHandler
+from shyper_tui.engine.hart.host_memory import ARENA_LIMIT, HostMemory
+from shyper_tui.engine.hart.program import Program, program
+from shyper_tui.engine.hart.slow_path import SlowPath
+from shyper_tui.engine.hart.state import LAYOUT, NEVER
+
+TURN = 20_000
+"""Cycles of a hart's turn when there are several."""
+TURN_ALONE = 200_000
+
+M_SOFTWARE, HS_SOFTWARE = 1, 2
+"""Bits of `python_modes`."""
+
+
+class Event:
+    """A device's call at a tick."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class Machine:
+    """`harts` harts with `ram_size` bytes of RAM on the `virt` board. All but `post`, `stop`, `pause`, `resume` belong to
+    the thread that calls `run`.
+
+    `firmware` and `hypervisor` are software for M and HS written in Python; where there is none, guest code runs there.
+    """
+
+    def __init__(
+        self,
+        harts: int = 1,
+        ram_size: int = 1 << 30,
+        *,
+        clock: Clock | None = None,
+        on_console: Callable[[bytes], None] = lambda data: None,
+        on_power: Callable[[PowerEvent, int], None] | None = None,
+        drives: Sequence[Disk] = (),
+        core: Program | None = None,
+    ) -> None:
+        self.clock = clock or VirtualClock()
+        self.host = HostMemory(RAM_BASE, ram_size, harts)
+        self.power: tuple[PowerEvent, int] | None = None
+        self._on_power = on_power
+        self._events: list[tuple[int, int, Event]] = []
+        self._order = itertools.count()
+        self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._stopping = False
+        self.paused = False
+        self.cycle = 0
+        self._current: Hart | None = None
+        self.firmware: TrapHandler | None = None
+        self.hypervisor: TrapHandler | None = None
+        self.memory = RamMemory(self.host.ram.bytes, RAM_BASE, self._ram_written)
+        self.harts: list[Hart] = []
+        self.board = Board(
+            self.memory,
+            harts,
+            self,
+            set_interrupt=lambda hart, bit, level: self.harts[hart].set_line(bit, level),
+            set_mtimecmp=lambda hart, value: self.harts[hart].set_mtimecmp(value),
+            on_console=on_console,
+            on_power=self._power_event,
+            drives=drives,
+        )
+        core = core or program()
+        self.harts = [Hart(number, core, self.host, self.board.bus) for number in range(harts)]
+        self._slow = SlowPath(core, self.host, self.board.bus)
+        self._set_time()
+
+    # time
+    def now(self) -> int:
+        """mtime in ticks of 100 ns (`Timebase`)."""
+        return self.clock.ticks(self._current.cycle if self._current else self.cycle)
+
+    def call_at(self, tick: int, callback: Callable[[], None]) -> Event:
+        """Calls `callback` at the first turn that begins at or after `tick` (`Timebase`)."""
+        event = Event(callback)
+        heapq.heappush(self._events, (tick, next(self._order), event))
+        return event
+
+    def _next_event(self) -> int | None:
+        while self._events and self._events[0][2].callback is None:
+            heapq.heappop(self._events)
+        return self._events[0][0] if self._events else None
+
+    def _run_events(self) -> None:
+        now = self.clock.ticks(self.cycle)
+        while (tick := self._next_event()) is not None and tick <= now:
+            callback = heapq.heappop(self._events)[2].callback
+            if callback:
+                callback()
+
+    def _set_time(self) -> None:
+        """Hands the harts the clock's mapping from cycles to ticks."""
+        for hart in self.harts:
+            hart.set("time_base", self.clock.base_tick)
+            hart.set("time_cycle", self.clock.base_cycle)
+            hart.set("time_divider", self.clock.divider)
+            hart.native["update_timers"](hart.address)
+
+    # other threads
+    def post(self, call: Callable[[], None]) -> None:
+        """Performs `call` in the machine's thread, between turns. Any thread may post."""
+        self._posted.put(call)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Makes `run` return. Any thread may call it."""
+        self._stopping = True
+        self._wake.set()
+
+    def pause(self) -> None:
+        self.paused = True
+        self._wake.set()
+
+    def resume(self) -> None:
+        self.paused = False
+        self._wake.set()
+
+    # running
+    @property
+    def instructions(self) -> int:
+        """Instructions executed by all harts."""
+        return sum(hart.instructions for hart in self.harts)
+
+    def use_software(self, firmware: TrapHandler | None, hypervisor: TrapHandler | None = None) -> None:
+        """Python software for M-mode and for HS-mode."""
+        self.firmware, self.hypervisor = firmware, hypervisor
+        modes = (M_SOFTWARE if firmware else 0) | (HS_SOFTWARE if hypervisor else 0)
+        for hart in self.harts:
+            hart.set("python_modes", modes)
+
+    def run(self) -> None:
+        """Runs until `stop` or until the machine powers off; may be called again."""
+        self._stopping = False
+        while not self._stopping and self.power is None:
+            self._wake.clear()
+            self._perform_posted()
+            if self._stopping:
+                break
+            if self.paused:
+                self._wake.wait()
+                self.clock.restart(self.cycle)
+                continue
+            self.run_round()
+
+    def _perform_posted(self) -> None:
+        while True:
+            try:
+                call = self._posted.get_nowait()
+            except queue.Empty:
+                return
+            call()
+
+    def run_round(self, limit: int | None = None) -> None:
+        """One turn of every hart, and the events that are due; not past cycle `limit`."""
+        if self.clock.adjust(self.cycle):
+            self._set_time()
+        self._run_events()
+        end = self.cycle + (TURN_ALONE if len(self.harts) == 1 else TURN)
+        tick = self._next_event()
+        if tick is not None:
+            end = min(end, max(self.clock.cycle_of(tick), self.cycle + 1))
+        if limit is not None:
+            end = min(end, limit)
+        for hart in self.harts:
+            self._current = hart
+            self._run_hart(hart, end)
+        self._current = None
+        self.cycle = end
+        if self.host.arena_used > ARENA_LIMIT:
+            self._forget_code()
+        if all(hart.waiting for hart in self.harts):
+            self._idle(limit)
+
+    def _run_hart(self, hart: Hart, end: int) -> None:
+        while hart.cycle < end and self.power is None:
+            reason = hart.enter(end)
+            if reason is Reason.SLICE:
+                return
+            if reason is Reason.MMIO_LOAD:
+                self._mmio_load(hart)
+            elif reason is Reason.MMIO_STORE:
+                self._mmio_store(hart)
+            elif reason is Reason.TRAP:
+                self._software_trap(hart)
+            elif self._slow.step(hart):
+                self._software_trap(hart)
+
+    def _software_trap(self, hart: Hart) -> None:
+        """A trap has entered a mode whose software is Python."""
+        while True:
+            handler = self.firmware if hart.mode is Mode.M else self.hypervisor
+            assert handler is not None
+            handler.trap(hart)
+            if not self._in_software(hart):
+                return
+            # the software went on waiting, or was itself interrupted while it waited
+            if not hart.waiting:
+                hart.wait()
+            return
+
+    def _in_software(self, hart: Hart) -> bool:
+        mode = hart.mode
+        return (mode is Mode.M and self.firmware is not None) or (mode is Mode.HS and self.hypervisor is not None)
+
+    def _mmio_load(self, hart: Hart) -> None:
+        words = hart.words
+        access = words[_EXIT_SIZE]
+        size = access & 0xFF
+        try:
+            value = self.board.bus.read(words[_EXIT_PA], size)
+        except AccessFault:
+            self._access_fault(hart, Cause.LOAD_ACCESS)
+            return
+        if access & 0x100 and value >> (8 * size - 1):
+            value |= (1 << 64) - (1 << 8 * size)
+        rd = access >> 24
+        if access & 0x200:
+            words[_F + rd] = value if size == 8 else value | 0xFFFF_FFFF_0000_0000
+            words[_MSTATUS] |= Mstatus.FS
+            if words[_VIRT]:
+                words[_VSSTATUS] |= Mstatus.FS
+        else:
+            words[_X + rd] = value
+        words[_PC] += access >> 16 & 0xFF
+        words[_DEADLINE] += 1
+
+    def _mmio_store(self, hart: Hart) -> None:
+        words = hart.words
+        access = words[_EXIT_SIZE]
+        size = access & 0xFF
+        words[_PC] += access >> 16 & 0xFF
+        try:
+            self.board.bus.write(words[_EXIT_PA], size, words[_EXIT_VALUE])
+        except AccessFault:
+            words[_PC] -= access >> 16 & 0xFF
+            self._access_fault(hart, Cause.STORE_ACCESS)
+            return
+        words[_DEADLINE] += 1
+
+    def _access_fault(self, hart: Hart, cause: int) -> None:
+        if hart.raise_exception(cause, hart.get("exit_address")):
+            self._software_trap(hart)
+
+    def _idle(self, limit: int | None) -> None:
+        """Every hart waits: on to the next timer or event, or to what another thread posts."""
+        soonest = min(hart.native["next_timer"](hart.address, hart.cycle) & NEVER for hart in self.harts)
+        tick = self._next_event()
+        if tick is not None:
+            soonest = min(soonest, self.clock.cycle_of(tick))
+        if soonest == NEVER and limit is None and not self._posted.qsize() and not self._stopping:
+            self._wake.wait()
+            return
+        target = self.clock.sleep_until(self.cycle, soonest, self._wake)
+        if limit is not None:
+            target = min(target, limit)
+        if target > self.cycle:
+            self._advance(target)
+
+    def _advance(self, cycle: int) -> None:
+        """Time passes without an instruction."""
+        for hart in self.harts:
+            ahead = cycle - hart.cycle
+            if ahead > 0:
+                hart.set("skipped", hart.get("skipped") + ahead)
+                hart.set("deadline", cycle)
+        self.cycle = cycle
+
+    # memory
+    def _ram_written(self, address: int, size: int) -> None:
+        """Python stored into RAM: code decoded from these bytes goes."""
+        ram_written, state = self.harts[0].native["ram_written"], self.harts[0].address
+        end = address + size
+        while address < end:
+            step = min(end - address, 4096 - (address & 4095))
+            if self.host.has_records(address):
+                ram_written(state, address, step)
+            address += step
+
+    def _forget_code(self) -> None:
+        self.host.forget_code()
+        self.host.clear_contexts()
+        for hart in self.harts:
+            for k in range(LAYOUT.fields["context_of"].count):
+                hart.set("context_of", 0, k)
+
+    # power
+    def _power_event(self, event: PowerEvent, code: int) -> None:
+        self.power_off(event, code)
+
+    def power_off(self, event: PowerEvent, code: int = 0) -> None:
+        """The machine ends (or asks for a reset): `run` returns, `power` says how."""
+        self.power = (event, code)
+        if self._on_power:
+            self._on_power(event, code)
+
+    def close(self) -> None:
+        self.board.close()
+
+
+_word: Callable[[str], int] = LAYOUT.index
+_EXIT_PA, _EXIT_SIZE, _EXIT_VALUE = _word("exit_pa"), _word("exit_size"), _word("exit_value")
+_X, _F, _PC, _DEADLINE = _word("x"), _word("f"), _word("pc"), _word("deadline")
+_MSTATUS, _VSSTATUS, _VIRT = _word("mstatus"), _word("vsstatus"), _word("virt")
