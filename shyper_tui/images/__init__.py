@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .build import build
+from .builder import build
+from .debian import SUITES, fetch, rebuild
 from .embedded import embedded
 from .errors import ImageError
-from .fetch import SUITES, fetch, rebuild
 from .store import PREFIX, ImageInfo, LinuxImages, catalog, linux_images, path, resolve, verify
 
 __all__ = [

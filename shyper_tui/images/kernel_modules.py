@@ -13,6 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from .elf_strip import strip_labels
 from .errors import ImageError
 
 _SIGNATURE_MAGIC = b"~Module signature appended~\n"
@@ -20,7 +21,7 @@ _SIGNATURE_MAGIC = b"~Module signature appended~\n"
 
 @dataclass(frozen=True)
 class KernelModule:
-    """One module as it goes into the initramfs: `data` is the unpacked, unsigned ELF file."""
+    """One module as it goes into the initramfs: `data` is the unpacked, unsigned ELF file without labels."""
 
     name: str
     data: bytes
@@ -91,8 +92,8 @@ class ModuleTree:
 
     def _read(self, file: Path) -> bytes:
         try:
-            return strip_signature(_unpack(file))
-        except (ValueError, lzma.LZMAError) as error:
+            return strip_labels(strip_signature(_unpack(file)))
+        except (ValueError, KeyError, struct.error, lzma.LZMAError) as error:
             raise ImageError(
                 f"The kernel module {file.name} is damaged: {error}.", "Fetch again with --refresh."
             ) from error

@@ -10,7 +10,7 @@ from shyper_tui.config import Board, Severity, check_vm, read_vm, sample_path
 
 from .files import GUEST, checked, config, edit, elf, linux_image, write_files
 
-
+FIRST_REGION = '«[{"ipa_start": "0x80000000", "length": '
 LAST_REGION = '"length": "0x40000000"}]'
 
 
@@ -53,7 +53,7 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         (LAST_REGION, LAST_REGION[:-1] + ', {"ipa_start": «"0xd0000800", "length": "0x1000"}]', "unaligned"),
         (LAST_REGION, LAST_REGION[:-1] + ', {"ipa_start": "0xd0000000", "length": «"0x1800"}]', "unaligned"),
         ('"0x40000000"}]', '"0x40000000"}, {"ipa_start": «"0x1ffffffff000", "length": "0x1000"}]', "address-too-high"),
-        ('[{"ipa_start": "0x80000000", "length": "0x4', '«[{"ipa_start": "0x80000000", "length": "0x10', "pool-exhausted"),
+        ('[{"ipa_start": "0x80000000", "length": "0x4', FIRST_REGION + '"0x10', "pool-exhausted"),
         ('"base_ipa": "0x50000000"', '"base_ipa": «"0xb0000000"', "overlap"),
         ('"base_ipa": "0x50000000"', '"base_ipa": «"0xc001000"', "overlap"),
         ('"base_ipa": "0x101000"', '"base_ipa": «"0x10001000"', "overlap"),

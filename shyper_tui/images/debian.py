@@ -10,7 +10,7 @@ from pathlib import Path
 from . import store
 from .apt import AptError, Package, PrivateApt, Progress
 from .apt_sources import Mirror, find_keyring, find_mirror, read_host_sources
-from .build import BUILDER, build
+from .builder import BUILDER, build
 from .errors import ImageError
 from .store import LinuxImages
 
