@@ -65,6 +65,15 @@ def test_the_bus_finds_devices_also_where_they_share_a_page() -> None:
         bus.read(0x1100, 4)
 
 
+def test_a_huge_window_costs_nothing_and_works() -> None:
+    bus, small, huge = Bus(), Registers(), Registers()
+    bus.attach(0x1000, 0x800, small, "small")
+    bus.attach(0x1800, 1 << 50, huge, "huge")
+    for address in (0x1000, 0x1800, 0x2000, 1 << 49):
+        bus.write(address, 8, address)
+    assert (small.stored, huge.stored) == ({0: 0x1000}, {0: 0x1800, 0x800: 0x2000, (1 << 49) - 0x1800: 1 << 49})
+
+
 @pytest.mark.parametrize(("address", "width"), [(0x0, 4), (0x1100, 4), (0x10FC, 8), (0x1002, 4), (0x2000, 1)])
 def test_what_no_device_answers_is_an_access_fault(address: int, width: int) -> None:
     bus = Bus()

@@ -150,37 +150,6 @@ def test_only_32_bit_accesses_are_answered(offset: int, width: int) -> None:
         plic.write(offset, width, 0)
 
 
-def test_a_virtual_controller_can_pass_sources_of_the_physical_one_on() -> None:
-    """Claimed below, injected above, completed below only when the guest has completed it."""
-    physical, (below,) = make(contexts=1)
-    virtual, (above,) = make(contexts=1)
-    physical.write(4 * 10, 4, 1)
-    virtual.write(4 * 10, 4, 1)
-
-    def mirror(context: int, source: int, enabled: bool) -> None:
-        physical.write(enable(0), 4, enabled << source)
-
-    virtual.on_enable = mirror
-    virtual.on_complete = lambda context, source: physical.complete(0, source)
-    physical.raise_line(10)
-    assert not below.high()
-    virtual.write(enable(0), 4, 1 << 10)
-    assert below.high()
-    virtual.pulse(physical.read(CLAIM, 4))
-    assert (below.high(), above.high()) == (False, True)
-    assert virtual.read(CLAIM, 4) == 10
-    assert not below.high()
-    virtual.write(CLAIM, 4, 10)
-    assert below.high()  # the device still asks
-    physical.lower_line(10)
-    virtual.pulse(physical.read(CLAIM, 4))
-    virtual.write(CLAIM, 4, virtual.read(CLAIM, 4))
-    assert (below.high(), above.high()) == (False, False)
-    virtual.write(enable(0), 4, 0)
-    physical.raise_line(10)
-    assert not below.high()
-
-
 def test_a_snapshot_shows_all_without_claiming() -> None:
     plic, lines = ready(1, 5)
     plic.raise_line(1)

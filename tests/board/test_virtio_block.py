@@ -82,6 +82,14 @@ def test_an_overlay_never_touches_its_base(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_an_overlay_in_memory_is_bounded(tmp_path: Path) -> None:
+    driver = start(Overlay(RawFile(image(tmp_path), read_only=True), limit=2 * CLUSTER))
+    statuses = [driver.send(RequestType.OUT, sector, b"x" * 512) for sector in (0, 1, 128, 256)]
+    assert statuses == [OK, OK, OK, IOERR]
+    assert driver.read(256) == (OK, sector_bytes(256))
+    assert driver.read(128) == (OK, b"x" * 512)
+
+
 def test_a_raw_file_is_changed_in_place(tmp_path: Path) -> None:
     path = image(tmp_path)
     driver = start(RawFile(path))

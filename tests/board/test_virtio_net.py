@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shyper_tui.engine.board.virtio import mmio, net
 from shyper_tui.engine.board.virtio.net import Frame, Net
+from shyper_tui.engine.board.virtio.segmentation import segment
 from shyper_tui.engine.board.virtio.switch import BROADCAST, Switch
 from tests.board.driver import Driver
 
@@ -184,9 +185,63 @@ def test_and_is_finished_for_one_that_does_not() -> None:
     pseudo = b"\x0a\0\0\1\x0a\0\0\2\0\x11" + frame[38:40]
     assert ones_sum(pseudo + frame[34:]) == 0xFFFF  # what a receiver checks
     assert frame[:40] == udp_frame()[:40]
-    segments = struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16) + b"\0\0"
-    a.send(udp_frame(), segments)  # TSO: nobody here could cut it
+    fragments = struct.pack("<BBHHHH", 1, 3, 42, 1448, 34, 6) + b"\0\0"
+    a.send(udp_frame(), fragments)  # UFO: not cut for receivers without it
     assert (b.frames(), b.net.received_dropped) == ([], 1)
+
+
+TSO = net.VIRTIO_NET_F_GUEST_TSO4 | net.VIRTIO_NET_F_GUEST_TSO6 | 1 << 11 | 1 << 12  # and the HOST_ side
+
+
+def tcp_frame(payload: bytes, version: int, flags: int = 0x99) -> tuple[bytes, bytes]:
+    """An IP/TCP packet as a driver leaves it to the device, and its virtio header with segments of 1000 bytes."""
+    tcp = struct.pack(">HHIIBBHHH", 80, 5000, 0xFFFF_FF00, 7, 8 << 4, flags, 1024, 0, 0) + bytes(12)
+    if version == 4:
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp) + len(payload), 0xFFFF, 0, 64, 6, 0)
+        ip += b"\x0a\0\0\1\x0a\0\0\2"
+        kind = b"\x08\x00"
+    else:
+        ip = struct.pack(">IHBB", 6 << 28, len(tcp) + len(payload), 6, 64) + bytes(range(32))
+        kind = b"\x86\xdd"
+    gso_type = 1 if version == 4 else 4
+    header = struct.pack("<BBHHHH", 1, gso_type, 14 + len(ip) + len(tcp), 1000, 14 + len(ip), 16) + b"\0\0"
+    return mac(2) + mac(1) + kind + ip + tcp + payload, header
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_large_tcp_packet_is_cut_for_a_receiver_that_cannot_take_it(version: int) -> None:
+    switch = Switch()
+    a, b, c = Station(switch, 1, CSUM | TSO), Station(switch, 2), Station(switch, 3, CSUM | TSO)
+    payload = bytes(range(256)) * 9 + b"end"
+    frame, header = tcp_frame(payload, version)
+    b.give_buffers(5)
+    c.give_buffers(1, size=4096)
+    a.send(frame, header)
+    ((length, data),) = c.queues[net.RECEIVEQ].collect()
+    assert data[:length] == header[:10] + b"\1\0" + frame  # whole
+
+    segments = b.frames()
+    ip_length = 20 if version == 4 else 40
+    tcp = 14 + ip_length
+    assert b"".join(piece[tcp + 32 :] for piece in segments) == payload
+    for index, piece in enumerate(segments):
+        sequence, flags = struct.unpack_from(">I", piece, tcp + 4)[0], piece[tcp + 13]
+        assert sequence == (0xFFFF_FF00 + 1000 * index) & 0xFFFF_FFFF
+        assert flags == (0x90, 0x10, 0x19)[index]  # CWR in the first, FIN and PSH in the last
+        addresses = piece[26:34] if version == 4 else piece[22:54]
+        assert ones_sum(addresses + struct.pack(">II", len(piece) - tcp, 6) + piece[tcp:]) == 0xFFFF
+        if version == 4:
+            assert ones_sum(piece[14:34]) == 0xFFFF
+            assert struct.unpack_from(">HH", piece, 16) == (len(piece) - 14, (0xFFFF + index) & 0xFFFF)
+        else:
+            assert struct.unpack_from(">H", piece, 18)[0] == len(piece) - tcp
+
+
+@given(st.binary(max_size=200), st.integers(0, 0xFFFF), st.integers(0, 70))
+def test_no_packet_makes_the_cutting_raise(data: bytes, size: int, keep: int) -> None:
+    frame, _ = tcp_frame(b"payload" * 50, 4)
+    for piece in segment(frame[:keep] + data, size) + segment(frame[: 14 + keep], size):
+        assert len(piece) <= len(frame) + 300
 
 
 def test_offload_without_negotiation_is_ignored() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from shyper_tui.engine.board.device import AccessFault, Device
 
 _PAGE_SHIFT = 12
+_INDEXED = 16 << 20  # bytes; a longer window is found by search, so that no configuration makes the index huge
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Bus:
         self._pages = {}
         shared = set()
         for window in self._windows:
+            if window.end - window.base > _INDEXED:
+                continue
             for page in range(window.base >> _PAGE_SHIFT, ((window.end - 1) >> _PAGE_SHIFT) + 1):
                 if page in self._pages:
                     shared.add(page)

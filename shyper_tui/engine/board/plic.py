@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shyper_tui.engine.board.device import AccessFault, Line
@@ -52,13 +52,7 @@ class Plic:
     Sets of sources are Python ints used as bit masks (bit n is source n). A gateway is level-sensitive (`raise_line`,
     `lower_line`) or receives edges (`pulse`), each of which is delivered once. As in the specification, a request
     stays pending when its line falls again, and a claim ignores the threshold, which masks the output alone.
-
-    Two hooks serve a hypervisor that passes sources of the physical controller on: `on_enable(context, source,
-    enabled)` after a context's enable bit has changed, `on_complete(context, source)` after a valid completion.
     """
-
-    on_enable: Callable[[int, int, bool], None] | None = None
-    on_complete: Callable[[int, int], None] | None = None
 
     def __init__(self, sources: int, contexts: int, outputs: Sequence[Line], max_priority: int = 7) -> None:
         if not 1 <= sources <= MAX_SOURCES:
@@ -164,8 +158,6 @@ class Plic:
             if not self._queued[source]:
                 del self._queued[source]
             self._update()
-        if self.on_complete is not None:
-            self.on_complete(context, source)
 
     def _update(self) -> None:
         pending = self._pending
@@ -218,19 +210,11 @@ class Plic:
             context, register = divmod(offset - _ENABLE, _ENABLE_STRIDE)
             if context < self.context_count:
                 kept = self._enable[context] & ~(0xFFFF_FFFF << register * 8)
-                self._set_enable(context, (kept | value << register * 8) & self._all)
+                self._enable[context] = (kept | value << register * 8) & self._all
+                self._mask(context)
+                self._update()
         elif offset < _PENDING:  # pending bits are read-only
             self.set_priority(offset >> 2, value)
-
-    def _set_enable(self, context: int, mask: int) -> None:
-        changed = self._enable[context] ^ mask
-        self._enable[context] = mask
-        self._mask(context)
-        self._update()
-        while changed and self.on_enable is not None:
-            source = (changed & -changed).bit_length() - 1
-            changed &= changed - 1
-            self.on_enable(context, source, bool(mask >> source & 1))
 
     def set_priority(self, source: int, priority: int) -> None:
         """Priority 0 means "never interrupt"; a value above `max_priority` becomes `max_priority` (WARL)."""

@@ -112,8 +112,9 @@ class RawFile:
 class _MemoryClusters:
     """Clusters kept in the engine's memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self._clusters: dict[int, bytearray] = {}
+        self._most = limit // CLUSTER
 
     def __contains__(self, cluster: int) -> bool:
         return cluster in self._clusters
@@ -122,7 +123,11 @@ class _MemoryClusters:
         return bytes(self._clusters[cluster][start : start + size])
 
     def write(self, cluster: int, start: int, data: bytes) -> None:
-        self._clusters.setdefault(cluster, bytearray(CLUSTER))[start : start + len(data)] = data
+        if cluster not in self._clusters:
+            if len(self._clusters) >= self._most:
+                raise OSError(errno.ENOSPC, "the overlay is full")
+            self._clusters[cluster] = bytearray(CLUSTER)
+        self._clusters[cluster][start : start + len(data)] = data
 
     def close(self) -> None:
         self._clusters.clear()
@@ -150,13 +155,19 @@ class _FileClusters:
 
 
 class Overlay:
-    """A writable disk over `base`, which is only read: changes live in memory, or (`in_file`) in a temporary file."""
+    """A writable disk over `base`, which is only read: changes live in memory, or (`in_file`) in a temporary file.
+
+    In memory they may take `limit` bytes; beyond that, writes to further places fail (ENOSPC, an I/O error for the
+    guest), so that no guest can take all memory of the host.
+    """
 
     read_only = False
 
-    def __init__(self, base: Disk, *, in_file: bool = False, directory: Path | None = None) -> None:
+    def __init__(
+        self, base: Disk, *, in_file: bool = False, directory: Path | None = None, limit: int = 1 << 30
+    ) -> None:
         self._base = base
-        self._clusters: _MemoryClusters | _FileClusters = _FileClusters(directory) if in_file else _MemoryClusters()
+        self._clusters = _FileClusters(directory) if in_file else _MemoryClusters(limit)
 
     @property
     def size(self) -> int:

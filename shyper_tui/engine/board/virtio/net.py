@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shyper_tui.engine.board.virtio.backend import Backend
+from shyper_tui.engine.board.virtio.segmentation import ones_complement_sum, segment
 
 VIRTIO_NET_F_CSUM = 1 << 0
 VIRTIO_NET_F_GUEST_CSUM = 1 << 1
@@ -58,11 +59,7 @@ class Frame:
         at = self.csum_start + self.csum_offset
         if not self.flags & _NEEDS_CSUM or at + 2 > len(self.data):
             return Frame(self.data)
-        covered = self.data[self.csum_start :]
-        covered += bytes(len(covered) & 1)
-        total = sum(struct.unpack(f">{len(covered) // 2}H", covered))
-        while total >> 16:
-            total = (total & 0xFFFF) + (total >> 16)
+        total = ones_complement_sum(self.data[self.csum_start :])
         checksum = struct.pack(">H", ~total & 0xFFFF or 0xFFFF)  # UDP sends a computed 0 as all ones
         return Frame(self.data[:at] + checksum + self.data[at + 2 :])
 
@@ -113,21 +110,21 @@ class Net(Backend):
     def deliver(self, frame: Frame) -> None:
         """A frame for the guest. Dropped while the driver is not ready, the link is down or the backlog is full."""
         ready = self.transport is not None and self.transport.active and self.link_up
-        suitable = self._suited(frame) if ready else None
-        if suitable is None or len(self._waiting) >= self._backlog or len(frame.data) > _MAX_FRAME:
+        suitable = self._suited(frame) if ready and len(frame.data) <= _MAX_FRAME else []
+        room = self._backlog - len(self._waiting)
+        if not suitable or room < len(suitable):
             self.received_dropped += 1
-            return
-        self._waiting.append(suitable)
+        self._waiting.extend(suitable[:room])
         self.kick(RECEIVEQ)
 
-    def _suited(self, frame: Frame) -> Frame | None:
-        """The frame as this driver can take it, or None if it cannot."""
+    def _suited(self, frame: Frame) -> list[Frame]:
+        """The frame as this driver can take it: whole, with its checksum finished, or in segments; empty if not."""
         gso = frame.gso_type & ~_GSO_ECN
         if gso and not self.negotiated(_GSO_NEEDS.get(gso, 0)):
-            return None
+            return [Frame(data) for data in segment(frame.data, frame.gso_size)]
         if frame.flags & _NEEDS_CSUM and not self.negotiated(VIRTIO_NET_F_GUEST_CSUM):
-            return frame.with_checksum()
-        return frame
+            return [frame.with_checksum()]
+        return [frame]
 
     def process(self, index: int) -> None:
         if index == RECEIVEQ:
