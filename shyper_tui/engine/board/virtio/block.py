@@ -90,7 +90,16 @@ class BlockRequest:
 
     def complete(self, status: BlockStatus) -> None:
         """Stores the status byte and returns the request to the driver. Harmless after a reset of the device."""
-        self._device.complete(self._queue, self._chain, self._room, self.size, self.type, status)
+        if self._chain.generation != self._queue.generation:
+            return
+        try:
+            self._chain.write(self._room, bytes((status,)))
+        except BadAddress as error:
+            self.fail(f"status byte: {error}")
+            return
+        self._device.errors += status != BlockStatus.OK
+        data = self.size if status == BlockStatus.OK and self.type in (RequestType.IN, RequestType.GET_ID) else 0
+        self._device.finish(self._queue, self._chain, data + 1)
 
 
 class Block(Backend):
@@ -206,20 +215,3 @@ class Block(Backend):
         else:
             self.disk.write_zeroes(sector * SECTOR, count * SECTOR)
         return BlockStatus.OK
-
-    def complete(
-        self, queue: VirtQueue, chain: Chain, room: int, size: int, kind: int, status: BlockStatus
-    ) -> None:
-        """The end of a request: see `BlockRequest.complete`."""
-        if chain.generation != queue.generation:
-            return
-        if status != BlockStatus.OK:
-            self.errors += 1
-        try:
-            chain.write(room, bytes((status,)))
-        except BadAddress as error:
-            if self.transport is not None:
-                self.transport.fail(f"status byte: {error}")
-            return
-        data = size if status == BlockStatus.OK and kind in (RequestType.IN, RequestType.GET_ID) else 0
-        self.finish(queue, chain, data + 1)
