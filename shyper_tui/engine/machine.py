@@ -84,7 +84,7 @@ class Machine:
             self.memory,
             harts,
             self,
-            set_interrupt=lambda hart, bit, level: self.harts[hart].set_line(bit, level),
+            set_interrupt=self._set_interrupt,
             set_mtimecmp=lambda hart, value: self.harts[hart].set_mtimecmp(value),
             on_console=on_console,
             on_power=self._power_event,
@@ -94,6 +94,10 @@ class Machine:
         self.harts = [Hart(number, core, self.host, self.board.bus) for number in range(harts)]
         self._slow = SlowPath(core, self.host, self.board.bus)
         self._set_time()
+
+    def _set_interrupt(self, hart: int, bit: int, level: bool) -> None:
+        if self.harts:  # devices lower their lines while they are made; the harts come after the bus
+            self.harts[hart].set_line(bit, level)
 
     # time
     def now(self) -> int:
