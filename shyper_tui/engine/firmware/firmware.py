@@ -65,11 +65,11 @@ class Firmware:
         stop."""
         for hart_id, context in self.contexts.items():
             context.sstc = csr_setup.prepare(context.hart)
-            if hart_id == boot_hart:
-                context.start_address, context.opaque = entry, device_tree
-                self._enter(context)
-            else:
+            if hart_id != boot_hart:
                 self._park(context)
+        boot = self.contexts[boot_hart]
+        boot.start_address, boot.opaque = entry, device_tree
+        self._enter(boot)
 
     def trap(self, hart: HartPort) -> None:
         """A trap into M-mode (`TrapHandler`)."""

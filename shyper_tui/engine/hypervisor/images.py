@@ -75,5 +75,5 @@ def _physical_entry(entry: int, loads: list[Any]) -> int:
     """The entry point as a physical address: it is a virtual one in kernels linked for high addresses."""
     for segment in loads:
         if segment["p_vaddr"] <= entry < segment["p_vaddr"] + segment["p_memsz"]:
-            return entry - segment["p_vaddr"] + segment["p_paddr"]
+            return int(entry - segment["p_vaddr"] + segment["p_paddr"])
     return entry
