@@ -50,6 +50,21 @@ class Station:
     def _machine_reset(self, kind: ResetType, reason: int) -> None:
         raise AssertionError("the hypervisor has reset the machine")
 
+    def type(self, vm: int, data: bytes) -> None:
+        """What a user types into a VM's console."""
+        if vm == 0:
+            self.machine.board.uart.receive(data)
+        else:
+            self.manager.vm(vm).console.type(data)
+
+    def command(self, vm: int, line: str, prompt: bytes, cycles: int = 50_000_000) -> str:
+        """Type a line into an embedded guest's shell; returns what it prints before its next prompt."""
+        start = len(self.consoles[vm])
+        self.type(vm, line.encode() + b"\r")
+        self.until(lambda: self.consoles[vm].find(prompt, start + len(line)) >= 0, cycles)
+        shown = self.consoles[vm][start:].decode().replace("\r\n", "\n")
+        return shown.removeprefix(line + "\n").removesuffix(prompt.decode())
+
     def run(self, cycles: int) -> None:
         """Run for a number of virtual cycles."""
         end = self.machine.cycle + cycles
