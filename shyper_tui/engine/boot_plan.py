@@ -90,6 +90,12 @@ def vm_files(wanted: VmConfig, folder: Path) -> tuple[bytes, bytes]:
     return kernel, _image(ramdisk, folder) if ramdisk else b""
 
 
+def device_tree_overlay(wanted: VmConfig, folder: Path) -> bytes:
+    """Content of the VM's `device_tree_filename`; empty when there is none."""
+    name = wanted.image.device_tree_filename
+    return _image(name, folder) if name else b""
+
+
 def _image(name: str, folder: Path) -> bytes:
     try:
         return _read(images.resolve(name, folder))

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -182,7 +183,7 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, leave: Callable[[], None]) ->
     """Standard input is a pipe from the process that started the worker: its end means that process is gone."""
 
     def readable() -> None:
-        if not sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]  # BufferedReader has `raw`
+        if not os.read(sys.stdin.fileno(), 4096):
             loop.remove_reader(sys.stdin.fileno())
             leave()
 

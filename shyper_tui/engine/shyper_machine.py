@@ -1,0 +1,108 @@
+"""The machine of Shyper mode: the board with firmware and hypervisor in Python, and nothing booted yet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shyper_tui.engine.board.memory_map import RAM_BASE
+from shyper_tui.engine.board.virt_tree import virt_tree
+from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
+from shyper_tui.engine.clock import Clock
+from shyper_tui.engine.firmware.console import UartConsole
+from shyper_tui.engine.firmware.firmware import Firmware
+from shyper_tui.engine.firmware.sbi import ResetType
+from shyper_tui.engine.hart.program import Program
+from shyper_tui.engine.hypervisor.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.guest_tree import Cpu
+from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
+from shyper_tui.engine.hypervisor.layout import MAX_VMS
+from shyper_tui.engine.hypervisor.mvm import MVM_ID
+from shyper_tui.engine.hypervisor.platform import Platform
+from shyper_tui.engine.machine import Machine
+from shyper_tui.ipc.messages import EngineError
+
+HARTS = 4
+MEMORY = 8 << 30
+"""Rust-Shyper's board: 4 harts, 8 GiB."""
+
+HYPERVISOR_ENTRY = 0x8020_0000
+"""Where a hypervisor's image would begin; ours has none, the address only shows in sepc."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the machine tells: output of a VM's console, that a VM's state has changed, a line for the log."""
+
+    on_console: Callable[[int, bytes], None]
+    on_change: Callable[[], None]
+    log: Callable[[str], None]
+
+
+class ShyperMachine:
+    """`machine`, `firmware` and `hypervisor`, wired. The disks are copy-on-write: what guests write ends with the
+    engine."""
+
+    def __init__(
+        self, clock: Clock, core: Program, hooks: Hooks, mvm_disk: Path | None, guest_disk: Path | None
+    ) -> None:
+        self._disks: list[Disk] = []
+        self._seeds = 0
+        self._repeatable = clock.name == "virtual"
+        drives = [self._open(mvm_disk)] if mvm_disk else []
+        self.machine = Machine(
+            HARTS,
+            MEMORY,
+            clock=clock,
+            on_console=lambda data: hooks.on_console(MVM_ID, data),
+            drives=drives,
+            core=core,
+        )
+        machine, cpu = self.machine, Cpu()
+        tree = virt_tree(harts=HARTS, ram_size=MEMORY, isa=cpu.isa, mmu_type=cpu.mmu_type)
+        self.platform = Platform(
+            memory=machine.memory,
+            ram_end=RAM_BASE + MEMORY,
+            board_tree=tree,
+            on_console=hooks.on_console,
+            on_mvm_reset=lambda kind: None,  # the managing VM is off and may be booted again; its guests go on
+            on_change=hooks.on_change,
+            log=hooks.log,
+            cpu=cpu,
+            rng_seed=self._seed,
+            disks=MediatedDisks([self._open(guest_disk) for _ in range(MAX_VMS - 1)] if guest_disk else ()),
+        )
+        self.firmware = Firmware(machine.harts, machine.memory, UartConsole(machine.board.bus), self._reset)
+        self.hypervisor = Hypervisor(machine.harts, self.firmware, self.platform)
+        self.firmware.supervisor = self.hypervisor
+        machine.use_software(self.firmware, self.hypervisor)
+
+    def power_on(self) -> None:
+        """All harts enter the hypervisor; VMs that were booted before begin to run."""
+        self.firmware.reset(HYPERVISOR_ENTRY, 0)
+
+    def close(self) -> None:
+        """Closes the disks."""
+        for disk in self._disks:
+            disk.close()
+
+    def _reset(self, kind: ResetType, reason: int) -> None:
+        self.machine.power_off("poweroff" if kind is ResetType.SHUTDOWN else "reset", reason)
+
+    def _open(self, path: Path) -> Disk:
+        try:
+            disk = Overlay(RawFile(path, read_only=True))
+        except DiskError as error:
+            raise EngineError("disk", str(error)) from None
+        self._disks.append(disk)
+        return disk
+
+    def _seed(self, size: int) -> bytes:
+        """Entropy for a guest: with the virtual clock the same in every run."""
+        if not self._repeatable:
+            return os.urandom(size)
+        self._seeds += 1
+        return hashlib.shake_256(f"shyper-tui {self._seeds}".encode()).digest(size)

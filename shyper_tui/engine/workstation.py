@@ -1,0 +1,334 @@
+"""What the worker serves: the machine with firmware, hypervisor and guests, their consoles, and what panes ask for.
+
+Everything here runs in the machine's thread between turns, but `post`, `stop`, and reading `consoles`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from shyper_tui.config import VmConfig
+from shyper_tui.engine import snapshots
+from shyper_tui.engine.boot_plan import BootPlan, boot_plan, device_tree_overlay, read_configuration, vm_files
+from shyper_tui.engine.clock import VirtualClock, WallClock
+from shyper_tui.engine.console_stream import ConsoleStream
+from shyper_tui.engine.consoles import Consoles
+from shyper_tui.engine.definitions import definition
+from shyper_tui.engine.hart.program import program
+from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError
+from shyper_tui.engine.hypervisor.manager import Entry, Manager
+from shyper_tui.engine.hypervisor.mvm import MVM_ID, mvm_definition
+from shyper_tui.engine.hypervisor.vm import VmState
+from shyper_tui.engine.log_folder import log_folder
+from shyper_tui.engine.machine import Machine
+from shyper_tui.engine.scenario import Scenario
+from shyper_tui.engine.shyper_machine import HARTS, Hooks, ShyperMachine
+from shyper_tui.engine.speed import Speedometer
+from shyper_tui.engine.symbols import Symbols
+from shyper_tui.ipc.messages import (
+    EngineError,
+    EngineOptions,
+    EngineState,
+    HartStatus,
+    MachineStatus,
+    PlicSnapshot,
+    VcpusSnapshot,
+    VmInfo,
+)
+
+StateListener = Callable[[EngineState, str], None]
+T = TypeVar("T")
+
+
+class Workstation:
+    """Built empty, filled by `start`; `complete` when that is done.
+
+    `set_state` reports a new state of the whole machine, `notify` that something else has changed.
+    """
+
+    def __init__(self, options: EngineOptions, set_state: StateListener, notify: Callable[[], None]) -> None:
+        self._options, self._set_state, self._notify = options, set_state, notify
+        self._configs: dict[int, tuple[Entry, VmConfig]] = {}
+        self._symbols: dict[int, tuple[Entry, Symbols]] = {}
+        self._built: ShyperMachine | None = None
+        self._streams: Consoles | None = None
+        self._speed = Speedometer(HARTS)
+        self._active = False
+        self.complete = False
+        self.embedded = options.embedded
+        self.scenario = Scenario(options.script, self._type_anyway, self._later, self._script_ended)
+
+    @property
+    def consoles(self) -> dict[int, ConsoleStream]:
+        """The console streams by VM id. Any thread may read them."""
+        return self._streams.streams if self._streams is not None else {}
+
+    @property
+    def machine(self) -> Machine:
+        assert self._built is not None
+        return self._built.machine
+
+    # Life cycle (`machine_thread.Runnable`)
+
+    def start(self) -> None:
+        """Builds the machine, boots the managing VM, then configures and boots the guests. EngineError when the
+        managing VM cannot be booted; a guest that cannot is reported and left out."""
+        self._set_state("booting", "reading the images")
+        plan = boot_plan(self._options)
+        self.embedded = plan.embedded
+        try:
+            self._streams = Consoles(log_folder(self._options.log_dir), self.scenario.attach)
+        except OSError as error:
+            sentence = f"the folder of the console logs cannot be made: {error.strerror} ({error.filename})"
+            raise EngineError("log-dir", sentence) from None
+        core = program(lambda text, done: self._set_state("booting", f"{text} ({done:.0%})"))
+        self._set_state("booting", "building the machine")
+        hooks = Hooks(self._console_output, self._changed, lambda line: print(line, file=sys.stderr, flush=True))
+        clock = VirtualClock() if self._options.clock == "virtual" else WallClock()
+        self._built = ShyperMachine(clock, core, hooks, plan.mvm.disk, plan.guest_disk)
+        self._boot_mvm(plan)
+        trouble = [sentence for file in plan.guests if (sentence := self._boot_guest(file))]
+        self._built.power_on()
+        self.complete = True
+        self._active = True
+        self._set_state("booting", "; ".join(trouble))
+        if trouble:
+            self.scenario.fail(trouble[0])
+        self.scenario.begin()
+
+    def run(self) -> None:
+        """Runs the machine until it is stopped."""
+        self.machine.run()
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Performs `call` in the machine's thread between turns. Any thread may post."""
+        self.machine.post(call)
+
+    def stop(self) -> None:
+        """Makes `run` return. Any thread may call it."""
+        if self._built is not None:
+            self.machine.stop()
+
+    def close(self) -> None:
+        """Completes the console logs and closes the disks."""
+        if self._streams is not None:
+            self._streams.close()
+        if self._built is not None:
+            self._built.close()
+
+    def _boot_mvm(self, plan: BootPlan) -> None:
+        mvm = plan.mvm
+        wanted = mvm_definition() if mvm.config is None else definition(MVM_ID, mvm.config)
+        wanted.ramdisk_load_ipa = mvm.ramdisk_address
+        try:
+            self._add(wanted, mvm.kernel, mvm.ramdisk, mvm.config)
+            self._manager.boot(MVM_ID)
+        except VmError as error:
+            raise EngineError("mvm", f"the managing VM cannot be booted: {error}") from None
+
+    def _boot_guest(self, file: Path) -> str:
+        """Configures and boots one guest; returns what is wrong with it, if anything."""
+        try:
+            try:
+                text = file.read_text(encoding="utf-8", errors="replace")
+            except OSError as error:
+                raise EngineError("config-file", f"{file} cannot be read: {error.strerror}") from None
+            self.boot(self.config(text, str(file.parent), str(file)).id)
+        except EngineError as error:
+            for found in error.diagnostics:
+                print(f"{found.file}:{found.line}: {found.message} {found.remedy}", file=sys.stderr, flush=True)
+            print(f"{file.name} is not booted: {error.message}", file=sys.stderr, flush=True)
+            return f"{file.name} is not booted: {error.message}"
+        return ""
+
+    # VMs
+
+    @property
+    def _manager(self) -> Manager:
+        assert self._built is not None
+        return self._built.hypervisor.manager
+
+    def vms(self) -> list[VmInfo]:
+        """All VMs by id."""
+        return [self._info(vm_id) for vm_id in sorted(self._manager.table)]
+
+    def config(self, text: str, directory: str, file: str) -> VmInfo:
+        """Adds a guest VM from a configuration's text."""
+        folder = Path(directory)
+        others = [config for _, config in self._known(self._configs).values()]
+        wanted = read_configuration(text, file, others, folder=folder)
+        kernel, ramdisk = vm_files(wanted, folder)
+        try:
+            vm_id = self._manager.free_id()
+            self._add(definition(vm_id, wanted, device_tree_overlay(wanted, folder)), kernel, ramdisk, wanted)
+        except VmError as error:
+            raise EngineError("vm", str(error)) from None
+        return self._info(vm_id)
+
+    def boot(self, vm: int) -> VmInfo:
+        """Starts a pending VM."""
+        return self._manage(vm, lambda: self._manager.boot(vm))
+
+    def stop_vm(self, vm: int) -> VmInfo:
+        """Stops a VM at once."""
+        return self._manage(vm, lambda: self._manager.stop(vm))
+
+    def reboot(self, vm: int) -> VmInfo:
+        """Stops a VM and starts it from its images."""
+        return self._manage(vm, lambda: self._manager.reboot(vm))
+
+    def remove(self, vm: int) -> None:
+        """Stops and removes a guest VM."""
+        try:
+            self._manager.remove(vm)
+        except VmError as error:
+            raise EngineError("vm", str(error)) from None
+
+    def _manage(self, vm: int, action: Callable[[], None]) -> VmInfo:
+        try:
+            action()
+        except VmError as error:
+            raise EngineError("vm", str(error)) from None
+        return self._info(vm)
+
+    def _add(self, wanted: VmDefinition, kernel: bytes, ramdisk: bytes, config: VmConfig | None) -> None:
+        self._manager.add(wanted, kernel, ramdisk)
+        entry = self._manager.table[wanted.id]
+        self._symbols[wanted.id] = (entry, Symbols(kernel, wanted.kernel_load_ipa))
+        if config is not None:
+            self._configs[wanted.id] = (entry, config)
+
+    def _known(self, table: dict[int, tuple[Entry, T]]) -> dict[int, tuple[Entry, T]]:
+        """The rows of a table that belong to VMs that still exist."""
+        return {vm: row for vm, row in table.items() if self._manager.table.get(vm) is row[0]}
+
+    def _info(self, vm_id: int) -> VmInfo:
+        entry = self._manager.entry(vm_id)
+        wanted, vm = entry.definition, entry.vm
+        return VmInfo(
+            id=vm_id,
+            name=wanted.name,
+            type=int(wanted.type),
+            state=(VmState.PENDING if vm is None else vm.state).value,
+            vcpus=wanted.cpu.num,
+            cores=wanted.cpu.cores(),
+            memory=wanted.memory_size,
+            console=vm_id in self.consoles,
+            message="" if vm is None else vm.message,
+        )
+
+    # Consoles
+
+    def type(self, vm: int, data: bytes) -> None:
+        """Types on a VM's console."""
+        if vm == MVM_ID:  # its console is the board's serial port
+            taken = self.machine.board.uart.receive(data)
+        else:
+            try:
+                taken = self._manager.vm(vm).console.type(data)
+            except VmError as error:
+                raise EngineError("vm", str(error)) from None
+        if taken < len(data):
+            left = len(data) - taken
+            raise EngineError("console-full", f"vm{vm} does not read its console; {left} bytes were not typed")
+
+    def _type_anyway(self, vm: int, data: bytes) -> None:
+        """Types for the script; a VM that is not there cannot answer, which the script's next text will show."""
+        try:
+            self.type(vm, data)
+        except EngineError as error:
+            print(f"the script typed nothing: {error.message}", file=sys.stderr, flush=True)
+
+    def _console_output(self, vm: int, data: bytes) -> None:
+        stream = self.consoles.get(vm)
+        if stream is None:
+            assert self._streams is not None
+            stream = self._streams.of(vm, self._manager.table[vm])
+        stream.write(data)
+
+    def _changed(self) -> None:
+        """A VM has been made, removed, started or stopped."""
+        assert self._streams is not None
+        table = self._manager.table
+        self._streams.keep({vm: entry for vm, entry in table.items() if entry.vm is not None})
+        if self.complete:
+            active = any(vm.state in (VmState.ACTIVE, VmState.PAUSED) for vm in self._manager.vms())
+            if active is not self._active:
+                self._active = active
+                if active:
+                    self._set_state("running", "")
+                else:
+                    self._set_state("stopped", "every VM is off")
+                    self.scenario.machine_stopped()
+        self._notify()
+
+    # The whole machine
+
+    def pause(self) -> None:
+        """Stops all harts between two turns."""
+        self.machine.pause()
+        self._set_state("paused", "")
+
+    def resume(self) -> None:
+        """Lets a paused machine go on."""
+        if self.machine.paused:
+            self.machine.resume()
+            self._set_state("running" if self._active else "stopped", "")
+
+    def status(self, state: str, message: str) -> MachineStatus:
+        """The machine's numbers now."""
+        machine = self.machine
+        self._speed.look([(hart.instructions, hart.cycle) for hart in machine.harts])
+        return MachineStatus(
+            state=state,
+            clock=machine.clock.name,
+            time_ticks=machine.now(),
+            instructions=machine.instructions,
+            mips=self._speed.mips if state == "running" else 0.0,
+            harts=[self._hart_status(number, busy) for number, busy in enumerate(self._speed.busy)],
+            embedded=self.embedded,
+            message=message,
+        )
+
+    def _hart_status(self, number: int, busy: float) -> HartStatus:
+        assert self._built is not None
+        current = self._built.hypervisor.cores[number].current
+        vm = None if current is None else current.vm.id
+        return HartStatus(number, self.machine.harts[number].mode.name, vm, busy)
+
+    def _later(self, ticks: int, call: Callable[[], None]) -> object:
+        return self.machine.call_at(self.machine.now() + ticks, call)
+
+    def _script_ended(self) -> None:
+        """The machine stands still from here on, so that what a script shows does not depend on how fast somebody
+        asks."""
+        if self._built is not None:
+            self.pause()
+        self._notify()
+
+    # Views
+
+    def vcpus(self) -> VcpusSnapshot:
+        """Every vCPU of every VM."""
+        now, named = self.machine.now(), self._known(self._symbols)
+        found = [
+            snapshots.vcpu_snapshot(vcpu, vm.memory, now, named[vm.id][1] if vm.id in named else None)
+            for vm in self._manager.vms()
+            for vcpu in vm.vcpus
+        ]
+        return VcpusSnapshot(now, found)
+
+    def plic(self) -> PlicSnapshot:
+        """The physical PLIC and every VM's vPLIC."""
+        board = self.machine.board
+        controllers = [snapshots.plic_controller("plic", None, board.plic, board.source_names)]
+        for vm in self._manager.vms():
+            if vm.vplic is not None:
+                names = {device.irq_id: device.name for device in vm.definition.devices if device.irq_id}
+                for irq in vm.definition.passthrough_irqs:
+                    names.setdefault(irq, board.source_names.get(irq, ""))
+                controllers.append(snapshots.plic_controller(f"vplic{vm.id}", vm.id, vm.vplic.plic, names))
+        return PlicSnapshot(self.machine.now(), controllers)
