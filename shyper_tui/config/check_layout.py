@@ -210,6 +210,9 @@ def _find(name: str, key: str, report: Report, folder: Path) -> Path | None:
     where = f"image.{key}"
     try:
         file = resolve(name, folder)
+        if file.exists() and not file.is_file() and not file.is_dir():  # opening a pipe could wait for ever
+            report.error(where, "file-missing", f'"{name}" is no regular file.', "Name a file.")
+            return None
         with file.open("rb") as stream:
             stream.read(1)
     except ImageError as error:

@@ -14,6 +14,8 @@ from typing import NoReturn
 from .diagnostics import Report, Span
 
 MAX_DEPTH = 64
+MAX_ERRORS = 100
+"""Reading stops after this many syntax errors."""
 _MAX_DIGITS = 400  # more is no number anyone means; Python would refuse integers of more than 4300 digits
 
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
@@ -21,7 +23,8 @@ _NUMBER_LIKE = re.compile(r"[-+.\w]+")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 _BLANK = re.compile(r"[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\r\n]|\\.)*"?')
-_NEXT_MEMBER = re.compile(r'\s*"[^"\r\n]*"\s*:')
+_LINES = re.compile(r"[\r\n]\s*")
+_KEY = re.compile(r'"[^"\r\n]*"[ \t]*:')
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORDS = {"true": True, "false": False, "null": None}
 
@@ -82,6 +85,7 @@ class _Parser:
         self.text = text
         self.report = report
         self.at = 1 if text.startswith("\ufeff") else 0
+        self._errors = 0
         self._lines = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
 
     def document(self) -> Node | None:
@@ -156,6 +160,10 @@ class _Parser:
     def _closed(self, closer: str, start: int) -> bool:
         """Steps over the closing bracket when it comes next."""
         self._blank()
+        while self.text[self.at : self.at + 1] == ",":
+            self._report(self.at, self.at + 1, "There is no value before this comma.", "Remove the comma.")
+            self.at += 1
+            self._blank()
         character = self.text[self.at : self.at + 1]
         what = "object" if closer == "}" else "array"
         if not character:
@@ -170,10 +178,6 @@ class _Parser:
             message = f"{character} does not close the {what} that starts in line {line}."
             self._report(self.at, self.at + 1, message, f"Close it with {closer} first.")
             raise _AbortError
-        if character == ",":
-            self._report(self.at, self.at + 1, "There is no value before this comma.", "Remove the comma.")
-            self.at += 1
-            return self._closed(closer, start)
         return False
 
     def _comma(self, closer: str, start: int) -> None:
@@ -306,8 +310,11 @@ class _Parser:
                 depth += 1
             elif depth == 0 and character in ",]}":
                 return
-            elif depth == 0 and character in "\r\n" and _NEXT_MEMBER.match(self.text, self.at):
-                return  # the next line starts a member: the comma is what is wrong
+            elif depth == 0 and (lines := _LINES.match(self.text, self.at)):
+                self.at = lines.end()
+                if _KEY.match(self.text, self.at):
+                    return  # the next line starts a member: only the comma is missing
+                continue
             elif character in "]}":
                 depth -= 1
             self.at += 1
@@ -322,6 +329,10 @@ class _Parser:
 
     def _report(self, start: int, end: int, message: str, remedy: str) -> None:
         self.report.error(self._span(start, end), "syntax", message, remedy)
+        self._errors += 1
+        if self._errors == MAX_ERRORS:
+            self.report.error(self._span(end, end + 1), "syntax", "There are too many errors.", "Is this JSON at all?")
+            raise _AbortError
 
     def _error(self, start: int, end: int, message: str, remedy: str) -> NoReturn:
         self._report(start, end, message, remedy)

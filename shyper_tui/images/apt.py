@@ -29,6 +29,7 @@ _OFFLINE = re.compile(
     r"(?i)temporary failure resolving|could not resolve|could not connect|cannot initiate the connection|"
     r"network is unreachable|connection timed out|connection refused|no route to host|connection failed"
 )
+_EMPTY_WORDS = ("Some index files failed", "Some files failed", "Download Failed", "Target Packages")
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,17 @@ class PrivateApt:
                 raise
             finally:
                 watcher.join()
-        errors = [line.strip() for line in complaints.splitlines() if line.startswith(("E:", "W:", "Err"))]
+        errors = parse_complaints(complaints)
         # `apt-get update` exits with 0 when it could not reach the mirror; only its warnings tell.
         if process.returncode != 0 or any("Failed to fetch" in line for line in errors):
             raise AptError("; ".join(errors) or complaints.strip() or f"{command[0]} exited with {process.returncode}")
         return output
+
+
+def parse_complaints(text: str) -> list[str]:
+    """apt's errors and warnings without their marks and without the ones that say nothing."""
+    lines = [line[2:].strip() for line in text.splitlines() if line.startswith(("E:", "W:"))]
+    return [re.sub(r"\s+", " ", line).rstrip(".") for line in lines if not line.startswith(_EMPTY_WORDS)]
 
 
 def parse_uris(output: str) -> list[Package]:
@@ -161,7 +168,7 @@ APT::Sandbox::User "root";
 APT::Get::AllowUnauthenticated "false";
 Acquire::AllowInsecureRepositories "false";
 Acquire::Languages "none";
-Acquire::Retries "3";
+Acquire::Retries "2";
 Acquire::http::Timeout "30";
 Acquire::https::Timeout "30";
 Dir::Etc::sourcelist "{folder}/sources.list";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,27 +37,32 @@ def fetch(
     manifest = store.read_manifest(store.linux_folder())
     if images is not None and manifest is not None and manifest.builder == BUILDER and not refresh:
         return images
+    source = _named_mirror(mirror) if mirror is not None else find_mirror(read_host_sources())
     with _lock():
-        source = Mirror(mirror, find_keyring()) if mirror else find_mirror(read_host_sources())
         tried: list[str] = []
-        offline = True
         for suite in suites:
             try:
                 files = _download(PrivateApt(store.cache_folder() / "debian" / suite, source, suite), progress)
             except AptError as error:
-                offline = offline and error.offline
+                if error.offline:  # the other suites are on the same mirror
+                    raise ImageError(
+                        f"The Debian mirror {source.uri} cannot be reached: {error}.",
+                        "Check the network and proxy settings and fetch again; finished downloads are kept.",
+                    ) from error
                 tried.append(f"{suite}: {error}")
                 continue
             return build(files, suite, progress)
-    if offline:
-        raise ImageError(
-            f"The Debian mirror {source.uri} cannot be reached ({'; '.join(tried)}).",
-            "Check the network and proxy settings and fetch again; finished downloads are kept.",
-        )
     raise ImageError(
         f"No suite of {source.uri} gave a kernel ({'; '.join(tried)}).",
         "Run it again later, or name another mirror with --mirror URL.",
     )
+
+
+def _named_mirror(uri: str) -> Mirror:
+    if not re.fullmatch(r"(https?|file|ftp|mirror[^:\s]*):\S+", uri):
+        message = f"{uri!r} is no address of a mirror."
+        raise ImageError(message, "Give one such as https://mirror.example.org/debian.")
+    return Mirror(uri, find_keyring())
 
 
 def rebuild(progress: Progress) -> LinuxImages:
@@ -127,8 +133,14 @@ def _load_all(apt: PrivateApt, packages: list[Package], progress: Progress) -> l
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """One fetch at a time; a second one waits for the first."""
-    store.cache_folder().mkdir(parents=True, exist_ok=True)
-    with (store.cache_folder() / "fetch.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    """One fetch at a time; a second one waits for the first. A full or forbidden disk becomes an ImageError."""
+    try:
+        store.cache_folder().mkdir(parents=True, exist_ok=True)
+        with (store.cache_folder() / "fetch.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise ImageError(
+            f"The images cannot be written to {store.cache_folder()}: {error.strerror or error}.",
+            "Check the free space and the permissions of that folder.",
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,6 +66,7 @@ def write_files(folder: Path) -> None:
     (folder / "Image").write_bytes(linux_image())
     (folder / "ramdisk").write_bytes(bytes(0x5000))
     (folder / "program.elf").write_bytes(elf())
+    os.mkfifo(folder / "pipe")
 
 
 def edit(old: str, marked: str, text: str = GUEST) -> tuple[str, int, int]:

@@ -66,6 +66,7 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"kernel_filename": "Image"', '"kernel_filename": «"images:nothing"', "file-missing"),
         ('"kernel_filename": "Image"', '"kernel_filename": «"a\\u0000b"', "file-missing"),
         ('"kernel_filename": "Image"', '"kernel_filename": «"ramdisk"', "not-a-kernel"),
+        ('"kernel_filename": "Image"', '"kernel_filename": «"pipe"', "file-missing"),
         ('"ramdisk_filename": "ramdisk"', '"ramdisk_filename": «"nothing"', "file-missing"),
         ('"device_tree_filename": ""', '"device_tree_filename": «"nothing"', "file-missing"),
         ('"kernel_entry_point": "0x80200000"', '"kernel_entry_point": «"0x8000"', "bad-entry"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shyper_tui.config.diagnostics import Report
-from shyper_tui.config.jsonc import Array, Node, Object, Scalar, parse
+from shyper_tui.config.jsonc import MAX_ERRORS, Array, Node, Object, Scalar, parse
 
 
 def plain(node: Node | None) -> object:
@@ -129,6 +129,14 @@ def test_all_syntax_errors_are_found() -> None:
     text = '{\n "a": 0x1,\n "b": [1 2, tru],\n c: 3,\n "d": "ok"\n "e": \'x\',\n "f": 1\n}'
     _, errors = read(text)
     assert [(line, column) for line, column, _ in errors] == [(2, 7), (3, 9), (3, 13), (4, 2), (5, 11), (6, 7)]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + "," * 100_000, "[" + "@,\n" * 100_000, "[@" + "\n" * 200_000, '{"a": "' + "x" * 10**6]
+)
+def test_long_nonsense_ends_soon(text: str) -> None:
+    _, errors = read(text)
+    assert 1 <= len(errors) <= MAX_ERRORS + 1
 
 
 def test_a_duplicate_key_is_reported_and_the_first_value_kept() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shyper_tui.images import ImageError, fetch
-from shyper_tui.images.apt import Package, parse_status, parse_uris
+from shyper_tui.images.apt import Package, parse_complaints, parse_status, parse_uris
 from shyper_tui.images.apt_sources import (
     AptSource,
     Mirror,
@@ -168,6 +168,23 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
 def silent(_text: str, _done: int, _total: int) -> None: ...
 
 
+def test_what_apt_complains_about() -> None:
+    text = "N: note\nW: Failed to fetch x  Could not resolve.\nE: Some index files failed to download. They have\n"
+    assert parse_complaints(text) == ["Failed to fetch x Could not resolve"]
+
+
+def test_a_mirror_that_is_no_address(host: FakeHost) -> None:
+    for text in ("", "here", "http://a b"):
+        with pytest.raises(ImageError, match="no address of a mirror"):
+            fetch(silent, mirror=text)
+
+
+def test_a_cache_that_cannot_be_written(host: FakeHost, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(ImageError, match="cannot be written"):
+        fetch(silent)
+
+
 def test_no_apt(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ImageError) as caught:
@@ -190,8 +207,8 @@ def test_every_suite_is_tried_and_named(host: FakeHost, tmp_path: Path) -> None:
     host.program("apt-get", 'echo "E: The repository is not signed." >&2; exit 100')
     with pytest.raises(ImageError) as caught:
         fetch(silent, suites=("stable", "sid"))
-    assert "stable: E: The repository is not signed." in caught.value.message
-    assert "sid: E: The repository is not signed." in caught.value.message
+    assert "stable: The repository is not signed;" in caught.value.message
+    assert "sid: The repository is not signed)" in caught.value.message
     configuration = (tmp_path / "cache" / "debian" / "sid" / "apt.conf").read_text()
     assert 'APT::Architecture "riscv64";' in configuration
     sources = (tmp_path / "cache" / "debian" / "sid" / "sources.list").read_text()
