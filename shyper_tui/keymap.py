@@ -41,6 +41,15 @@ class Action:
     footer: str = ""
 
 
+PREFIX = "ctrl+right_square_bracket"
+"""The only key besides `RELEASE` that a captured console keeps from its guest."""
+RELEASE = "f12"
+
+
+def _captured(word: str, keys: tuple[str, ...], call: str, title: str) -> Action:
+    return Action(f"captured-{word}", Scope.CAPTURED, keys, call, title, word)
+
+
 def _view(number: int, name: str, letter: str, title: str) -> Action:
     keys = (f"f{number}", letter)
     return Action(f"view-{name}", Scope.EVERYWHERE, keys, f"app.view('{name}')", f"view: {title}")
@@ -86,15 +95,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("scroll-end", Scope.CONSOLE, ("end", "G"), "follow", "console: Scroll to the newest line"),
     Action("copy", Scope.CONSOLE, ("y",), "copy", "console: Copy what is shown"),
     Action("tell-size", Scope.CONSOLE, ("S",), "tell_size", "console: Type `stty rows … cols …` for the guest"),
-    Action("captured-release", Scope.CAPTURED, ("d",), "release", "console: Release the keyboard (also f12)"),
-    Action("captured-next", Scope.CAPTURED, ("n",), "next_console(1)", "console: Next VM in this pane"),
-    Action("captured-previous", Scope.CAPTURED, ("p",), "next_console(-1)", "console: Previous VM in this pane"),
-    Action("captured-zoom", Scope.CAPTURED, ("z",), "app.zoom", "pane: Zoom"),
-    Action("captured-find", Scope.CAPTURED, ("slash",), "find", "console: Find in the scrollback"),
-    Action("captured-scroll", Scope.CAPTURED, ("left_square_bracket",), "page_back", "console: Release and scroll"),
-    Action("captured-size", Scope.CAPTURED, ("r",), "tell_size", "console: Tell the guest its size"),
-    Action("captured-literal", Scope.CAPTURED, ("right_square_bracket", "ctrl+right_square_bracket"), "literal",
-           "console: Send ctrl+] itself"),
+    _captured("release", ("d",), "release", "console: Release the keyboard (also f12)"),
+    _captured("next", ("n",), "next_console(1)", "console: Next VM in this pane"),
+    _captured("previous", ("p",), "next_console(-1)", "console: Previous VM in this pane"),
+    _captured("find", ("slash",), "find", "console: Find in the scrollback"),
+    _captured("scroll", ("left_square_bracket",), "page_back", "console: Release and scroll"),
+    _captured("zoom", ("z",), "app.zoom", "pane: Zoom"),
+    _captured("size", ("r",), "tell_size", "console: Tell the guest its size"),
+    _captured("itself", ("right_square_bracket", PREFIX), "literal", "console: Send ctrl+] itself"),
     Action("table-up", Scope.TABLE, ("up", "k"), "move(-1)", "table: Up"),
     Action("table-down", Scope.TABLE, ("down", "j"), "move(1)", "table: Down"),
     Action("table-page-up", Scope.TABLE, ("pageup",), "move_page(-1)", "table: A page up"),
@@ -107,10 +115,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("config-open", Scope.EDITOR, ("ctrl+l",), "open_file", "config: Load another file", "Load"),
     Action("config-leave", Scope.EDITOR, ("escape",), "leave", "config: Leave the text; letters are keys again"),
 )  # fmt: skip
-
-PREFIX = "ctrl+right_square_bracket"
-"""The only key besides `RELEASE` that a captured console keeps from its guest."""
-RELEASE = "f12"
 
 _SYMBOLS = {
     "question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]",

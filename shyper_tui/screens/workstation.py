@@ -17,9 +17,10 @@ from shyper_tui.layout import Layout
 from shyper_tui.session import Session
 from shyper_tui.widgets.config_editor import ConfigPane
 from shyper_tui.widgets.console_pane import ConsolePane
+from shyper_tui.widgets.console_view import ConsoleView
 from shyper_tui.widgets.pane import Pane, SnapshotKind
 from shyper_tui.widgets.split import View
-from shyper_tui.widgets.status_bar import StatusBar, ViewTabs
+from shyper_tui.widgets.status_bar import CaptureBar, StatusBar, ViewTabs
 from shyper_tui.widgets.vm_list import VmListPane, VmTable
 
 STATE_SECONDS = 0.25
@@ -43,6 +44,7 @@ class Workstation(Screen[None]):
         keys = {action.call: display(action.keys[0]) for action in ACTIONS}
         self.tabs = ViewTabs([(one.name, one.title, keys.get(f"app.view('{one.name}')", "")) for one in layouts])
         self.status = StatusBar()
+        self.captured = CaptureBar()
         self.views = {one.name: View(one.name, one.root) for one in layouts}
         self.current = layouts[0].name
         self.zoomed: Pane | None = None
@@ -54,6 +56,7 @@ class Workstation(Screen[None]):
                 view.display = name == self.current
                 yield view
         yield self.status
+        yield self.captured
         yield Footer(compact=True, show_command_palette=True)
 
     def on_mount(self) -> None:
@@ -92,8 +95,7 @@ class Workstation(Screen[None]):
         view.zoomed = self.zoomed
         view.fit(self.size.width, self.size.height)
         for number, pane in enumerate(view.panes, 1):
-            if pane.number != number:
-                pane.number = number
+            pane.renumber(number)
         self.update_panes()
 
     def focus_pane(self, number: int) -> None:
@@ -132,6 +134,20 @@ class Workstation(Screen[None]):
             return False
         self.show_view("consoles")
         return self.show_console(vm)
+
+    @on(ConsoleView.Changed)
+    def _console_changed(self) -> None:
+        """The footer shows keys that work; while a console is captured those are others."""
+        view = self.focused
+        captured = isinstance(view, ConsoleView) and view.captured
+        if captured != self.captured.display:
+            self.captured.display = captured
+            self.query_one(Footer).display = not captured
+        if captured:
+            pane = self.focused_pane
+            vm = pane.current if isinstance(pane, ConsolePane) else None
+            name = next((info.name for info in self.session.vms if info.id == vm), "the console")
+            self.captured.tell(f"vm{vm} {name}")
 
     # --- state ---------------------------------------------------------------------------------------
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
@@ -17,8 +17,8 @@ from textual.widgets.text_area import Selection
 from shyper_tui.config import Diagnostic as ConfigDiagnostic
 from shyper_tui.config import check_vm, read_vm, sample_path, summary
 from shyper_tui.ipc.messages import Diagnostic
-from shyper_tui.keymap import Scope, bindings
-from shyper_tui.widgets.lines_view import LinesView, Row
+from shyper_tui.widgets.json_editor import Editor
+from shyper_tui.widgets.lines_view import RULE, LinesView, Row
 from shyper_tui.widgets.pane import Pane
 
 CHECK_SECONDS = 0.2
@@ -48,34 +48,6 @@ def diagnostic_row(found: Diagnostic | ConfigDiagnostic) -> Row:
     )
 
 
-class Editor(TextArea):
-    """The text; letters are text here, so the pane's own keys are control keys."""
-
-    BINDINGS = bindings(Scope.EDITOR)
-
-    class Command(Message):
-        """A key of the editor pane was pressed."""
-
-        def __init__(self, verb: str) -> None:
-            super().__init__()
-            self.verb = verb
-
-    def action_save(self) -> None:
-        self.post_message(self.Command("save"))
-
-    def action_apply(self) -> None:
-        self.post_message(self.Command("apply"))
-
-    def action_next_problem(self) -> None:
-        self.post_message(self.Command("next_problem"))
-
-    def action_open_file(self) -> None:
-        self.post_message(self.Command("open_file"))
-
-    def action_leave(self) -> None:
-        self.post_message(self.Command("leave"))
-
-
 class ConfigPane(Pane):
     """Text above, findings below."""
 
@@ -90,7 +62,7 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
     DEFAULT_CSS = """
     ConfigPane > Editor { height: 1fr; border: none; padding: 0; }
     ConfigPane > Editor:focus { border: none; }
-    ConfigPane > LinesView { height: auto; max-height: 8; min-height: 1; border-top: solid $foreground 35%; }
+    ConfigPane > LinesView { height: auto; max-height: 8; min-height: 1;  }
     """
 
     class Apply(Message):
@@ -113,7 +85,7 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
     def __init__(self) -> None:
         super().__init__()
         self.path: Path | None = None
-        self.editor = Editor(show_line_numbers=True, tab_behavior="indent", compact=True)
+        self.editor = Editor()
         self.problems = LinesView(selectable=True)
         self.found: list[Diagnostic | ConfigDiagnostic] = []
         self._timer: Timer | None = None
@@ -175,11 +147,22 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         """List findings: our own, or the engine's when it refused the text."""
         self.found = found
         changed = "" if self.editor.text == self._saved else " ● changed"
-        self.set_title(f"config · {self.path or 'new.json'}{changed}")
-        self.border_subtitle = Content(f"{verdict} · ^r apply ^s save ^n problem ^l load")
+        self.set_title(f"config · {self._file_title()}{changed}", f"{verdict} · ^r apply ^s save ^n problem ^l load")
+        self.editor.mark([(one.line - 1, one.column - 1, one.end_column - 1, str(one.severity)) for one in found])
         rows = [diagnostic_row(one) for one in found] or [((" ✓ ", "good"), (verdict, "label"))]
         self.problems.styles.height = min(8, len(rows) + 1)
-        self.problems.show(rows)
+        self.problems.selectable = bool(found)
+        self.problems.show(rows, [RULE])
+
+    def _file_title(self) -> str:
+        """The file as the title shows it: samples by their name, others as they are reached from here."""
+        if self.path is None:
+            return "new.json"
+        if self.path.parent == _samples_folder():
+            return f"{self.path.name} (sample)"
+        with contextlib.suppress(ValueError):
+            return str(self.path.relative_to(Path.cwd()))
+        return str(self.path)
 
     @on(LinesView.Chosen)
     def _chosen(self, message: LinesView.Chosen) -> None:

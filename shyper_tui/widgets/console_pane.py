@@ -114,6 +114,9 @@ scrolled up.
         self.border_title = self._title()
         self.border_subtitle = Content(self._note())
 
+    def set_title(self, title: str, note: str = "") -> None:
+        self.show_state()
+
     def _title(self) -> Content:
         names: list[str | tuple[str, str]] = [f"{self.number} " if self.number else ""]
         consoles = self.session.consoles if self.session is not None else {}
@@ -135,7 +138,7 @@ scrolled up.
     def _note(self) -> str:
         view = self.view
         if view.prefixed:
-            keys = [(display(action.keys[0]), action.id.partition("-")[2]) for action in actions(Scope.CAPTURED)]
+            keys = [(display(action.keys[0]), action.footer) for action in actions(Scope.CAPTURED)]
             return "^] " + " ".join(f"{key} {word}" for key, word in keys)
         if view.captured:
             return "CAPTURED · f12 releases · ^] commands"

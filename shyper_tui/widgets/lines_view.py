@@ -26,6 +26,10 @@ Row = tuple[Part, ...]
 CACHE_LIMIT = 2048
 
 
+RULE: Row = (("─" * 512, "dim"),)
+"""A line that separates, longer than any terminal is wide."""
+
+
 class LinesView(Widget, can_focus=True):
     """Shows rows under a fixed head. With `selectable`, one row is the cursor's; else the keys scroll."""
 
@@ -116,7 +120,7 @@ class LinesView(Widget, can_focus=True):
             roles, base = self._roles, self.rich_style
             if self.fill:
                 base = base + roles[self.fill]
-            mark = Style(reverse=True) if marked and self.has_focus else Style(bold=True) if marked else Style.null()
+            mark = roles["cursor" if self.has_focus else "cursor-blurred"] if marked else Style.null()
             segments = [Segment(text, base + roles[role] + mark) for text, role in row]
             strip = Strip(segments).adjust_cell_length(width, base + mark)
             self._cache[key] = strip

@@ -35,12 +35,20 @@ class Pane(Vertical):
 
     number = 0
     """1 to 9: its key."""
+    _shown_title = ("", "")
 
     def set_title(self, title: str, note: str = "") -> None:
         """Title at the top left and note at the bottom right of the frame, as plain text."""
+        self._shown_title = (title, note)
         lead = f"{self.number} " if self.number else ""
         self.border_title = Content(f"{lead}{title}")
         self.border_subtitle = Content(note)
+
+    def renumber(self, number: int) -> None:
+        """Give the pane its key."""
+        if number != self.number:
+            self.number = number
+            self.set_title(*self._shown_title)
 
     def on_mount(self) -> None:
         self.set_title(self.TITLE)

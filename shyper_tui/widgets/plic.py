@@ -52,7 +52,7 @@ def controller_rows(controller: PlicController, before: PlicController | None, e
         listed = ", ".join(f"{context.name}={context.threshold}" for context in masked)
         title.append((f"threshold {listed}", "warn"))
     else:
-        title.append((f"{len(controller.contexts)} contexts, all thresholds 0", "label"))
+        title.append((f"{len(names)} context{'s' * (len(names) != 1)}, no threshold", "label"))
     counts = {source.source: source.count for source in before.sources} if before is not None else {}
     shown = [source for source in controller.sources if everything or in_use(source)]
     rows: list[Row] = [tuple(title)]

@@ -10,7 +10,7 @@ _ROLES: dict[str, tuple[str, str, bool]] = {
     # role: (foreground variable, background variable, bold)
     "text": ("foreground", "", False),
     "label": ("text-muted", "", False),
-    "dim": ("foreground-darken-3", "", False),
+    "dim": ("text-disabled", "", False),
     "value": ("foreground", "", False),
     "strong": ("foreground", "", True),
     "head": ("text-accent", "", True),
@@ -20,6 +20,8 @@ _ROLES: dict[str, tuple[str, str, bool]] = {
     "bad": ("text-error", "", True),
     "accent": ("text-primary", "", True),
     "key": ("footer-key-foreground", "", True),
+    "cursor": ("block-cursor-foreground", "block-cursor-background", True),
+    "cursor-blurred": ("foreground", "panel", False),
     "bar": ("foreground", "panel", False),
     "bar-dim": ("text-muted", "panel", False),
     "bar-strong": ("text-accent", "panel", True),
@@ -57,12 +59,16 @@ class Roles:
 def _flat(colour: Color, under: Color) -> Color:
     """A translucent or automatic colour on its background."""
     if colour.auto:
-        return under.get_contrast_text(colour.a)
+        colour = under.get_contrast_text(1).with_alpha(colour.a)
     return colour if colour.a == 1 or colour.ansi is not None else under.blend(colour, colour.a, 1)
 
 
 def _colour(variables: dict[str, str], name: str) -> Color | None:
+    value = variables.get(name, "")
     try:
-        return Color.parse(variables[name])
-    except (KeyError, ColorParseError):
+        if value.startswith("auto"):  # black or white, whichever is readable, that strong
+            strength = value.removeprefix("auto").strip().removesuffix("%")
+            return Color.automatic(float(strength or 100))
+        return Color.parse(value)
+    except (ValueError, ColorParseError):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import events
 
 from shyper_tui.ipc.messages import TICKS_PER_SECOND, MachineStatus
+from shyper_tui.keymap import Scope, actions, display
 from shyper_tui.session import Session
 from shyper_tui.widgets.lines_view import LinesView, Part, Row
 from shyper_tui.widgets.states import MACHINE_GLYPHS, MACHINE_ROLES
@@ -66,6 +67,25 @@ class StatusBar(LinesView):
         self.show([row])
 
 
+class CaptureBar(LinesView):
+    """Takes the footer's place while a console is captured: only these keys are not the guest's."""
+
+    DEFAULT_CSS = "CaptureBar { height: 1; background: $panel; display: none; }"
+    can_focus = False
+
+    def __init__(self) -> None:
+        super().__init__(fill="bar")
+
+    def tell(self, name: str) -> None:
+        """The console of this VM is captured."""
+        parts: list[Part] = [(f" {name} has the keyboard ", "bar-good"), (" f12", "tab-key"), (" release ", "bar")]
+        parts.append((" ^] and then", "tab-key"))
+        for action in actions(Scope.CAPTURED):
+            parts.append((f" {display(action.keys[0])}", "tab-key"))
+            parts.append((f" {action.footer.lower()}", "bar-dim"))
+        self.show([tuple(parts)])
+
+
 class ViewTabs(LinesView):
     """The views with their keys at the top; a click opens one."""
 
@@ -86,7 +106,7 @@ class ViewTabs(LinesView):
         self._draw()
 
     def _draw(self) -> None:
-        parts: list[Part] = [(" Shyper-TUI ", "bar-strong")] if self.size.width >= 90 else []
+        parts: list[Part] = [(" Shyper-TUI ", "bar-strong")] if self.size.width >= 80 else []
         for name, title, key in self.views:
             active = name == self.active
             parts.append((f" {key} ", "tab-active-key" if active else "tab-key"))

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from shyper_tui.ipc.messages import VcpuSnapshot, VcpusSnapshot
-from shyper_tui.widgets.lines_view import LinesView, Part, Row
+from shyper_tui.widgets.lines_view import RULE, LinesView, Part, Row
 from shyper_tui.widgets.pane import Pane
 from shyper_tui.widgets.status_bar import clock_text
 
@@ -126,7 +126,6 @@ invalid`), its privilege mode (VS: the guest's kernel, VU: a program in it), and
 vCPU in full: the next instructions, registers by ABI name, key CSRs. `*` marks what changed since the last
 snapshot. **tab** moves to the details, which scroll; **x** there shows the floating-point registers, too.
 """
-    DEFAULT_CSS = "VcpusPane > .details { border-top: solid $foreground 35%; }"
     BINDINGS = [("x", "floats", "Floats")]
 
     def __init__(self) -> None:
@@ -168,4 +167,5 @@ snapshot. **tab** moves to the details, which scroll; **x** there shows the floa
         if self.table.cursor < len(snapshot.vcpus):
             vcpu = snapshot.vcpus[self.table.cursor]
             before = self._before.get((vcpu.vm, vcpu.vcpu))
-            self.details.show(detail_rows(vcpu, before, self.details.content_size.width, self._floats))
+            width = self.details.size.width
+            self.details.show(detail_rows(vcpu, before, width, self._floats), [RULE])

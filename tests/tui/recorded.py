@@ -48,7 +48,8 @@ VMS = [
 ]
 STATUS = MachineStatus(
     "running", "wall", 754_321_000, 4_120_555_121, 61.24,
-    [HartStatus(0, "VS", 0, 0.31), HartStatus(1, "VU", 1, 0.98), HartStatus(2, "VS", 1, 0.02), HartStatus(3, "VS", 1, 0.0)],
+    [HartStatus(0, "VS", 0, 0.31), HartStatus(1, "VU", 1, 0.98), HartStatus(2, "VS", 1, 0.02),
+     HartStatus(3, "VS", 1, 0.0)],
     False,
 )  # fmt: skip
 
@@ -63,8 +64,9 @@ def vcpu(vm: int, number: int, core: int, state: str, mode: str, pc: int, symbol
     ]
     x = [0, *(pc + 0x100 * number + 8 * index for index in range(1, 32))]
     csrs = {
-        "vsstatus": 0x2_0000_2120, "vstvec": 0xFFFF_FFFF_8000_3000, "vsepc": pc, "vscause": 0x8000_0000_0000_0005, "vstval": 0,
-        "vsatp": 0x9000_0000_0008_1234, "vsie": 0x222, "hvip": 0x40, "hgatp": 0x8000_1000_000F_F000 + vm, "hstatus": 0x2_0000_0180,
+        "vsstatus": 0x2_0000_2120, "vstvec": 0xFFFF_FFFF_8000_3000, "vsepc": pc,
+        "vscause": 0x8000_0000_0000_0005, "vstval": 0, "vsatp": 0x9000_0000_0008_1234, "vsie": 0x222, "hvip": 0x40,
+        "hgatp": 0x8000_1000_000F_F000 + vm, "hstatus": 0x2_0000_0180,
     }  # fmt: skip
     return VcpuSnapshot(vm, number, core, state, mode, pc, symbol, code, x, list(range(32)), csrs)
 
@@ -93,7 +95,8 @@ PLIC = PlicSnapshot(
         ),
         PlicController(
             "vplic vm1", 1,
-            [PlicSource(16, "virtio-blk", 2, False, False, [1, 3], 77), PlicSource(17, "virtio-net", 1, True, False, [5], 3)],
+            [PlicSource(16, "virtio-blk", 2, False, False, [1, 3], 77),
+             PlicSource(17, "virtio-net", 1, True, False, [5], 3)],
             [PlicContext(1, "vcpu0 VS", 0), PlicContext(3, "vcpu1 VS", 0), PlicContext(5, "vcpu2 VS", 1)],
         ),
     ],
@@ -163,7 +166,8 @@ class RecordedConsoles:
     async def stream(self, vm: int, offset: int = 0) -> AsyncIterator[ConsoleChunk]:
         while True:
             async with self._more:
-                await self._more.wait_for(lambda: len(self.kept.get(vm, b"")) > offset)
+                while len(self.kept.get(vm, b"")) <= offset:
+                    await self._more.wait()
                 data = bytes(self.kept[vm][offset : offset + 65536])
             yield ConsoleChunk(vm, offset, data)
             offset += len(data)
@@ -219,3 +223,27 @@ REFUSAL = EngineError(
     "The configuration has an error.",
     [Diagnostic("new.json", 2, 11, 20, "error", "name", "The name is taken.", "Choose another.")],
 )
+
+CONFIG = """\
+{
+    // a second guest with one vCPU
+    "name": "tiny",
+    "type": "VM_T_BARE_MATEL_APP",
+    "cmdline": "",
+    "image": {
+        "kernel_filename": "images:embedded/guest",
+        "kernel_load_ipa": "0x80200000",
+        "kernel_entry_point": "0x80200000",
+        "device_tree_filename": "",
+        "device_tree_load_ipa": "0x83000000",
+        "ramdisk_filename": "",
+        "ramdisk_load_ipa": "0"
+    },
+    "memory": {"region": [{"ipa_start": "0x80000000", "length": 67108864}]},
+    "cpu": {"num": 1, "allocate_bitmap": "0b0100", "master": 2},
+    "emulated_device": {"emulated_device_list": []},
+    "passthrough_device": {"passthrough_device_list": []},
+    "dtb_device": {"dtb_device_list": []}
+}
+"""
+"""A configuration with a wrong value in line 15: a length must be a string."""
