@@ -100,6 +100,9 @@ def _check_console(
         known = ", ".join(f"{address:#x}" for address in board.mvm_consoles)
         message = f"The managing VM has no console at {ipa:#x}."
         report.error(f"{where}[1]", "bad-console", message, f"Its consoles are at {known}.")
+    elif peer == 0 and not mvm and device.base_ipa != ipa:
+        message = f"The managing VM's console at {ipa:#x} answers to a console at the same address, not to this one."
+        report.warning(f"{path}.base_ipa", "console-unpaired", message, f"Use {ipa:#x} here.")
     for other in others:
         taken = other.device(T.VIRTIO_CONSOLE)
         if taken is not None and taken.cfg_list[:2] == (peer, ipa) and not mvm:

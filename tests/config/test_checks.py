@@ -97,6 +97,7 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('["0x74", 86, "0xaa", 15, "0x47", "0xd1"]', "«[2, 256, 3, 4, 5, 6]", "bad-mac"),
         ('["0x74", 86, "0xaa", 15, "0x47", "0xd1"]', '«["0x74", 86, "0xaa", 15, "0x47", "0xd0"]', "mac-clash"),
         ('"cfg_list": ["0", "0x40001000"]', '"cfg_list": «[0]', "bad-console"),
+        ('"base_ipa": "0x40001000"', '"base_ipa": «"0x40002000"', "console-unpaired"),
         ('"cfg_list": ["0", "0x40001000"]', '"cfg_list": [«8, "0x40001000"]', "bad-console"),
         ('"cfg_list": ["0", "0x40001000"]', '"cfg_list": ["0", «"0x40003000"]', "bad-console"),
     ],

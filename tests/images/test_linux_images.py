@@ -43,7 +43,8 @@ def test_shell_on_the_serial_line_with_network_and_disk(linux: LinuxImages, tmp_
     disk = shutil.copy(linux.gvm_disk, tmp_path / "disk")
     text = boot(
         linux, linux.initramfs, 'console=ttyS0 run="hostname; ip addr show eth0; cat /mnt/README; poweroff"',
-        "-serial", "stdio", "-drive", f"file={disk},if=none,format=raw,id=disk", "-device", "virtio-blk-device,drive=disk",
+        "-serial", "stdio",
+        "-drive", f"file={disk},if=none,format=raw,id=disk", "-device", "virtio-blk-device,drive=disk",
         "-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net,mac=74:56:aa:0f:47:d1",
     )  # fmt: skip
     answer = text[text.index("GUEST-READY") :]
