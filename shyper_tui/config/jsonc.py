@@ -18,7 +18,7 @@ MAX_ERRORS = 100
 """Reading stops after this many syntax errors."""
 _MAX_DIGITS = 400  # more is no number anyone means; Python would refuse integers of more than 4300 digits
 
-_WORD = re.compile(r"[A-Za-z_$][\w$]*")
+_BARE_KEY = re.compile(r"([A-Za-z_$][\w$]*)|'([^'\"\r\n]*)'")
 _NUMBER_LIKE = re.compile(r"[-+.\w]+")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 _BLANK = re.compile(r"[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
@@ -193,9 +193,12 @@ class _Parser:
     def _key(self) -> str:
         if self.text[self.at] == '"':
             return self._string()
-        word = _WORD.match(self.text, self.at)
-        if word:
-            self._error(word.start(), word.end(), "A key is not in double quotes.", f'Write "{word.group()}".')
+        word = _BARE_KEY.match(self.text, self.at)
+        if word:  # clear enough to go on with
+            key = word.group(1) or word.group(2) or ""
+            self._report(word.start(), word.end(), "A key is not in double quotes.", f'Write "{key}".')
+            self.at = word.end()
+            return key
         return self._error(self.at, self.at + 1, "A key in double quotes is expected here.", 'Write "key": value.')
 
     def _colon(self, key: str) -> None:

@@ -145,6 +145,12 @@ def test_a_duplicate_key_is_reported_and_the_first_value_kept() -> None:
     assert plain(node) == {"a": 1}
 
 
+def test_a_key_without_quotes_still_counts() -> None:
+    node, errors = read("{a: 1, 'b': 2}")
+    assert errors == [(1, 2, "syntax"), (1, 8, "syntax")]
+    assert plain(node) == {"a": 1, "b": 2}
+
+
 def test_values_behind_an_error_are_read() -> None:
     node, _ = read('{"a": @, "b": [1, @@, 3], "c": 4}')
     assert isinstance(node, Object)
