@@ -18,7 +18,7 @@ MAX_ERRORS = 100
 """Reading stops after this many syntax errors."""
 _MAX_DIGITS = 400  # more is no number anyone means; Python would refuse integers of more than 4300 digits
 
-_BARE_KEY = re.compile(r"([A-Za-z_$][\w$]*)|'([^'\"\r\n]*)'")
+_BARE_KEY = re.compile(r"(?:([A-Za-z_$][\w$]*)|'([^'\"\r\n]*)')(?=[ \t]*:)")
 _NUMBER_LIKE = re.compile(r"[-+.\w]+")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 _BLANK = re.compile(r"[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
