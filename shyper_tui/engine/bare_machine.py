@@ -1,0 +1,193 @@
+"""Machine mode: one board that runs any firmware, kernel or hypervisor, with a script and a console."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from shyper_tui.engine.bare_loader import KERNEL_OFFSET, fw_dynamic_info, load_program, places
+from shyper_tui.engine.board.memory_map import RAM_BASE
+from shyper_tui.engine.board.virt_tree import virt_tree
+from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
+from shyper_tui.engine.clock import VirtualClock, WallClock
+from shyper_tui.engine.console_stream import ConsoleStream
+from shyper_tui.engine.firmware.console import UartConsole
+from shyper_tui.engine.firmware.firmware import Firmware
+from shyper_tui.engine.firmware.sbi import ResetType
+from shyper_tui.engine.hart.program import program
+from shyper_tui.engine.hypervisor.guest_tree import Cpu
+from shyper_tui.engine.machine import Machine
+from shyper_tui.engine.scenario import Scenario
+from shyper_tui.ipc.messages import TICKS_PER_SECOND, EngineError, ScenarioStep
+
+CONSOLE = 0
+SEED_SIZE = 32
+CPU = Cpu()
+ISA_EXTENSIONS = (*CPU.isa_extensions[:6], "h", *CPU.isa_extensions[6:])
+"""What the harts have: that of a guest, and H."""
+A0, A1, A2 = 10, 11, 12
+
+
+class BareMachine:
+    """The machine of `shyper-tui machine`: files in RAM, built-in SBI when there is no `bios`. EngineError when
+    something cannot be loaded. `run` may be called once; `type` and `stop` from any thread."""
+
+    def __init__(
+        self,
+        kernel: str | None,
+        initrd: str | None = None,
+        append: str = "",
+        bios: str | None = None,
+        smp: int = 1,
+        memory: int = 1 << 30,
+        drives: Sequence[str] = (),
+        snapshot: bool = False,
+        clock: str = "virtual",
+        script: Sequence[ScenarioStep] = (),
+        on_console: Callable[[bytes], None] = lambda data: None,
+        on_progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._kernel = (_read(kernel), kernel) if kernel else None
+        self._bios = (_read(bios), bios) if bios else None
+        self._initrd = _read(initrd) if initrd else b""
+        self._append = append
+        self._disks = [_open(Path(file), snapshot) for file in drives]
+        self._stream = ConsoleStream()
+        self._stream.tap(on_console)
+        self.machine = Machine(
+            smp,
+            memory,
+            clock=VirtualClock() if clock == "virtual" else WallClock(),
+            on_console=self._stream.write,
+            drives=self._disks,
+            core=program(lambda text, done: on_progress(f"{text} ({done:.0%})")),
+        )
+        self._firmware: Firmware | None = None
+        if self._bios is None:
+            console = UartConsole(self.machine.board.bus)
+            self._firmware = Firmware(self.machine.harts, self.machine.memory, console, self._reset)
+            self.machine.use_software(self._firmware)
+        self._scenario = Scenario(list(script), self._typed, self._later, self._script_ended)
+        self._scenario.attach(CONSOLE, self._stream)
+        self._load()
+
+    def run(self) -> None:
+        """Runs until the machine is powered off, the script is finished, or `stop`; a reset starts the software
+        again."""
+        self._scenario.begin()
+        while True:
+            self.machine.run()
+            if self.machine.power is None or self.machine.power[0] != "reset":
+                break
+            self.machine.power = None
+            self.machine.board.reset()
+            self._load()
+        if self.machine.power is not None:
+            self._scenario.machine_stopped()
+        for disk in self._disks:
+            disk.flush()
+            disk.close()
+
+    def type(self, data: bytes) -> None:
+        """Types on the serial console. Any thread may call it."""
+        self.machine.post(lambda: self._typed(CONSOLE, data))
+
+    def stop(self) -> None:
+        """Makes `run` return. Any thread may call it."""
+        self.machine.stop()
+
+    @property
+    def exit_code(self) -> int:
+        """0 after a power-off or a finished script; after a failure reported through the test finisher its code, at
+        least 1."""
+        if self.machine.power is not None and self.machine.power[0] == "fail":
+            return max(1, self.machine.power[1] & 0xFF)
+        return 0
+
+    @property
+    def missing(self) -> str:
+        """What of the script has not happened, as a part of a sentence; "" when nothing is missing."""
+        status = self._scenario.status()
+        if not status.steps or status.finished:
+            return ""
+        return "not seen: " + ", ".join(repr(step.text) for step in status.steps if not step.done)
+
+    @property
+    def summary(self) -> str:
+        """One line about a finished script."""
+        if not self._scenario.status().finished:
+            return ""
+        seconds = self.machine.now() / TICKS_PER_SECOND
+        return f"Every text was seen: {self.machine.instructions} instructions, {seconds:.3f} s of machine time."
+
+    def _load(self) -> None:
+        """Power-on: all files into RAM, all harts at their first instruction."""
+        machine, memory = self.machine, self.machine.memory
+        firmware = kernel = None
+        if self._bios is not None:
+            firmware = load_program(memory, *_at(self._bios, RAM_BASE))
+        if self._kernel is not None:
+            kernel = load_program(memory, *_at(self._kernel, RAM_BASE + KERNEL_OFFSET))
+        used = max(loaded.end for loaded in (firmware, kernel) if loaded is not None)
+        where = places(memory.size, len(self._initrd), used)
+        if where.initrd is not None:
+            memory.write(where.initrd[0], self._initrd)
+        tree = virt_tree(
+            harts=len(machine.harts),
+            ram_size=memory.size,
+            isa=Cpu(ISA_EXTENSIONS).isa,
+            mmu_type=CPU.mmu_type,
+            isa_extensions=ISA_EXTENSIONS,
+            bootargs=self._append,
+            initrd=where.initrd,
+            rng_seed=self._seed(),
+        )
+        memory.write(where.tree, tree.to_bytes())
+        entry = kernel.entry if kernel is not None else RAM_BASE + KERNEL_OFFSET
+        if firmware is None:
+            assert self._firmware is not None
+            self._firmware.reset(entry, where.tree)
+            return
+        memory.write(where.fw_dynamic, fw_dynamic_info(entry))
+        for hart in machine.harts:
+            hart.reset(firmware.entry)
+            hart.x[A0], hart.x[A1], hart.x[A2] = hart.hart_id, where.tree, where.fw_dynamic
+
+    def _seed(self) -> bytes:
+        if self.machine.clock.name == "virtual":  # every run repeats exactly
+            return hashlib.shake_256(b"shyper-tui machine").digest(SEED_SIZE)
+        return os.urandom(SEED_SIZE)
+
+    def _reset(self, kind: ResetType, reason: int) -> None:
+        self.machine.power_off("poweroff" if kind is ResetType.SHUTDOWN else "reset", reason)
+
+    def _typed(self, console: int, data: bytes) -> None:
+        self.machine.board.uart.receive(data)
+
+    def _later(self, ticks: int, call: Callable[[], None]) -> object:
+        return self.machine.call_at(self.machine.now() + ticks, call)
+
+    def _script_ended(self) -> None:
+        self.machine.stop()
+
+
+def _at(program_file: tuple[bytes, str], address: int) -> tuple[bytes, int, str]:
+    data, name = program_file
+    return data, address, name
+
+
+def _read(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise EngineError("file", f"{file} cannot be read: {error.strerror or error}") from None
+
+
+def _open(file: Path, snapshot: bool) -> Disk:
+    try:
+        disk = RawFile(file, read_only=snapshot)
+        return Overlay(disk) if snapshot else disk
+    except DiskError as error:
+        raise EngineError("disk", str(error)) from None
