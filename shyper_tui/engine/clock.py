@@ -1,7 +1,7 @@
 """The machine's clock: how virtual cycles become ticks of mtime (10 MHz).
 
-ticks = base_tick + (cycle - base_cycle) / divider. The virtual clock never changes this; the wall clock adjusts it between turns
-so that guest time follows the host's, forward only.
+ticks = base_tick + (cycle - base_cycle) / divider. The virtual clock never changes this; the wall clock adjusts it
+between turns so that guest time follows the host's, forward only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The machine: harts, board and clock, run in one thread.
 
-Harts take turns of a fixed number of virtual cycles, so that a run with the virtual clock repeats to the instruction. Between
-turns the machine performs what other threads have posted, and device events that are due.
+Harts take turns of a fixed number of virtual cycles, so that a run with the virtual clock repeats to the instruction.
+Between turns the machine performs what other threads have posted, and device events that are due.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Sequence
-
 
 from shyper_tui.engine.board.board import Board
 from shyper_tui.engine.board.device import AccessFault
@@ -47,8 +46,9 @@ class Event:
 
 
 class Machine:
-    """`harts` harts with `ram_size` bytes of RAM on the `virt` board. All but `post`, `stop`, `pause`, `resume` belong to
-    the thread that calls `run`.
+    """`harts` harts with `ram_size` bytes of RAM on the `virt` board.
+
+    All but `post`, `stop`, `pause` and `resume` belongs to the thread that calls `run`.
 
     `firmware` and `hypervisor` are software for M and HS written in Python; where there is none, guest code runs there.
     """
@@ -168,9 +168,7 @@ class Machine:
         while not self._stopping and self.power is None:
             self._wake.clear()
             self._perform_posted()
-            if self._stopping:
-                break
-            if self.paused:
+            if self.paused and not self._stopping:
                 self._wake.wait()
                 self.clock.restart(self.cycle)
                 continue
@@ -214,23 +212,17 @@ class Machine:
                 self._mmio_load(hart)
             elif reason is Reason.MMIO_STORE:
                 self._mmio_store(hart)
-            elif reason is Reason.TRAP:
-                self._software_trap(hart)
-            elif self._slow.step(hart):
+            elif reason is Reason.TRAP or self._slow.step(hart):
                 self._software_trap(hart)
 
     def _software_trap(self, hart: Hart) -> None:
         """A trap has entered a mode whose software is Python."""
-        while True:
-            handler = self.firmware if hart.mode is Mode.M else self.hypervisor
-            assert handler is not None
-            handler.trap(hart)
-            if not self._in_software(hart):
-                return
-            # the software went on waiting, or was itself interrupted while it waited
-            if not hart.waiting:
-                hart.wait()
-            return
+        handler = self.firmware if hart.mode is Mode.M else self.hypervisor
+        assert handler is not None
+        handler.trap(hart)
+        # software that was itself interrupted while it waited goes on waiting
+        if self._in_software(hart) and not hart.waiting:
+            hart.wait()
 
     def _in_software(self, hart: Hart) -> bool:
         mode = hart.mode

@@ -1,7 +1,7 @@
 """LLVM IR to machine code, through llvmlite, with a cache of objects on disk.
 
-The cache's key is what the code is generated from: the sources of the generator, the host's CPU and LLVM's version. A hit needs
-neither the generator nor the optimiser.
+The cache's key is what the code is generated from: the sources of the generator, the host's CPU and LLVM's version. A
+hit needs neither the generator nor the optimiser.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Loaded:
         return int(self._engine.get_function_address(name))
 
     def function(self, name: str, arguments: int) -> Any:
-        """A callable for a function of the state pointer and `arguments` 64-bit integers, returning i64; without the GIL."""
+        """A callable: state pointer and `arguments` 64-bit integers to i64. It runs without the GIL."""
         signature = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_uint64] * arguments)
         return signature(self.address(name))
 
@@ -88,7 +88,8 @@ def source_key(folders: list[Path]) -> str:
         for file in sorted((*folder.glob("*.py"), *folder.glob("*.json"))):
             digest.update(file.name.encode())
             digest.update(file.read_bytes())
-    digest.update(f"{llvmlite.__version__} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode())
+    features = llvm.get_host_cpu_features().flatten()
+    digest.update(f"{llvmlite.__version__} {llvm.get_host_cpu_name()} {features}".encode())
     return digest.hexdigest()[:24]
 
 

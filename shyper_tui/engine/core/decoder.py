@@ -1,13 +1,14 @@
 """The native decoder: a word to a handler and a record, generated from the instruction rows.
 
-16-bit words are looked up in a table with an entry per word. 32-bit words go through switches on the opcode and on the function
-field that all rows of the opcode fix, then through the rows' own patterns.
+16-bit words are looked up in a table with an entry per word. 32-bit words go through switches on the opcode and on
+the function field that all rows of the opcode fix, then through the rows' own patterns.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from shyper_tui.engine.isa.decode import decode
 from shyper_tui.engine.isa.instruction import COMPRESSED, Encoding, Instruction
@@ -99,7 +100,8 @@ def _discriminator(rows: list[Instruction]) -> tuple[int, int] | None:
     """(shift, width) of a function field that all rows fix."""
     for shift, width in ((12, 3), (25, 7), (27, 5)):
         field = ((1 << width) - 1) << shift
-        if all(row.encoding.mask & field == field for row in rows) and len({r.encoding.match & field for r in rows}) > 1:
+        fixed = all(row.encoding.mask & field == field for row in rows)
+        if fixed and len({row.encoding.match & field for row in rows}) > 1:
             return shift, width
     return None
 
@@ -128,13 +130,10 @@ def describe_decode32(table: HandlerTable) -> Callable[[LlvmBuilder, Value, Valu
             buckets: dict[int, list[Instruction]] = {}
             for row in rows:
                 buckets.setdefault(row.encoding.match >> shift & key, []).append(row)
-            b.switch(
-                (word >> shift) & key,
-                {value: (lambda some=some: chain(some)) for value, some in buckets.items()},
-            )
+            b.switch((word >> shift) & key, {value: partial(chain, some) for value, some in buckets.items()})
             b.ret(ILLEGAL)
 
-        b.switch(word & 0x7F, {opcode: (lambda rows=rows: group(rows)) for opcode, rows in groups.items()})
+        b.switch(word & 0x7F, {opcode: partial(group, rows) for opcode, rows in groups.items()})
         b.ret(ILLEGAL)
 
     return describe

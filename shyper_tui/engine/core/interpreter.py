@@ -1,8 +1,8 @@
 """Interpreter back end: a handler per instruction, threaded by `musttail` calls.
 
-Every handler has one signature: state, record, budget, TLB context, and three spare arguments (`poison` where unused). The
-budget counts down instructions until `deadline`; only taken branches and jumps look at it. A fused pair is two semantic
-functions in one handler.
+Every handler has one signature: state, record, budget, TLB context, and three spare arguments (`poison` where unused).
+The budget counts down instructions until `deadline`; only taken branches and jumps look at it. A fused pair is two
+semantic functions in one handler.
 """
 
 from __future__ import annotations
@@ -38,9 +38,8 @@ class HandlerBuilder(LlvmBuilder):
             return
         spare = [f"i64 {self.text(a)}" for a in arguments] + ["i64 poison"] * (3 - len(arguments))
         bud = budget if isinstance(budget, str) else self.text(budget)
-        self.emit(
-            f"musttail call {CONVENTION} void {handler}(ptr %st, ptr {record}, i64 {bud}, ptr {tlb}, {', '.join(spare)})"
-        )
+        fixed = f"ptr %st, ptr {record}, i64 {bud}, ptr {tlb}"
+        self.emit(f"musttail call {CONVENTION} void {handler}({fixed}, {', '.join(spare)})")
         self.emit("ret void")
 
     def dispatch(self, record: str, budget: Value | str, tlb: str = "%tlb") -> None:

@@ -15,7 +15,10 @@ class Field:
 
 
 class Layout:
-    """Named 64-bit fields, laid out in the order given. Fields that handlers use most come first (short displacements)."""
+    """Named 64-bit fields, laid out in the order given.
+
+    Fields that handlers use most come first (short displacements).
+    """
 
     def __init__(self, fields: list[tuple[str, int]]) -> None:
         self.fields: dict[str, Field] = {}

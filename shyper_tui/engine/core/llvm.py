@@ -1,7 +1,7 @@
 """LLVM IR back end: a function under construction as text.
 
-Functions come in two kinds. *Value functions* take the state pointer and 64-bit arguments and return i64. *Handlers* (see
-`core.interpreter`) all have one signature, so that `musttail` calls between them compile to jumps.
+Functions come in two kinds. *Value functions* take the state pointer and 64-bit arguments and return i64. *Handlers*
+(see `core.interpreter`) all have one signature, so that `musttail` calls between them compile to jumps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shyper_tui.engine.isa.value import Operand, Value
 from .builder import Builder, Likely, Loop, Variable
 from .layout import Layout
 
-# Alias classes: hart state, guest memory and decoded records never overlap; LLVM may keep values in registers across them.
+# Alias classes: hart state, guest memory and decoded records never overlap.
 METADATA = """
 !0 = !{!"root"}
 !1 = !{!"state", !0, i64 0}
@@ -244,7 +244,7 @@ class LlvmBuilder(Builder):
 def value_function(
     layout: Layout, name: str, parameters: list[str], describe: Callable[..., None], *, inline: bool = False
 ) -> str:
-    """IR of a value function; `describe(builder, *arguments)` emits its body, ending in `ret` (0 when it falls through)."""
+    """IR of a value function; `describe(builder, *arguments)` emits its body. Falling through returns 0."""
     builder = LlvmBuilder(layout)
     describe(builder, *(Value(builder, f"%{p}") for p in parameters))
     builder.ret(0)

@@ -1,7 +1,7 @@
 """Which neighbouring instructions share a handler.
 
-A fused pair saves a dispatch. The list comes from counting neighbours in kernel boots and benchmarks; only pairs whose first
-instruction never leaves the straight line qualify.
+A fused pair saves a dispatch. The list comes from counting neighbours in kernel boots and benchmarks; only pairs whose
+first instruction never leaves the straight line qualify.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ MAXIMUM = 200
 def fused_pairs(table: HandlerTable) -> list[tuple[Handler, Handler]]:
     """The pairs to generate, most frequent first."""
     chosen = []
-    for (first, first_length), (second, second_length) in json.loads((Path(__file__).parent / "pairs.json").read_text()):
+    pairs = json.loads((Path(__file__).parent / "pairs.json").read_text())
+    for (first, first_length), (second, second_length) in pairs:
         discard = second in ("j", "jr")
         name = {"j": "jal", "jr": "jalr"}.get(second, second)
         a = table.handlers[table.number(first, first_length) - 1]

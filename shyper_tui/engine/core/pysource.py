@@ -1,7 +1,7 @@
 """Plain-Python back end: a function under construction as Python source.
 
-Values are unsigned ints held in locals; the state is a sequence of 64-bit words. This is the reference that lockstep tests
-compare native code with, and the slow path for what native code leaves to Python.
+Values are unsigned ints held in locals; the state is a sequence of 64-bit words. This is the reference that lockstep
+tests compare native code with, and the slow path for what native code leaves to Python.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class PythonBuilder(Builder):
     # Emitter
     def binary(self, op: str, a: Operand, b: Operand, width: int) -> Operand:
         if op == "shl":
-            # LLVM's result is undefined for such shifts; semantics never ask for them, except in the arm of a select not taken
+            # LLVM's result is undefined for such shifts; semantics never ask for them, except in the
+            # arm of a select not taken
             return self.define(f"({a} << ({b} & 255)) & {mask(width)}")
         if op in _ARITHMETIC:
             return self.define(f"({a} {_ARITHMETIC[op]} {b}) & {mask(width)}")

@@ -1,7 +1,8 @@
 """Decoded code: one record per halfword of a physical page.
 
-A record is 16 bytes: the handler's address, then rd, rs1, rs2, length (one byte each) and a 32-bit immediate. Records hold no
-virtual address: `pc = (record >> 3) + bias`. A branch inside the page holds its displacement scaled to records.
+A record is 16 bytes: the handler's address, then rd, rs1, rs2, length (one byte each) and a 32-bit immediate. Records
+hold no virtual address: `pc = (record >> 3) + bias`. A branch inside the page holds its displacement scaled to
+records.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reference back end: an instruction's semantics as a Python function over plain ints.
 
-The function's signature is `op(s, rd, rs1, rs2, imm, pc, length, word)`; it returns the next pc, or raises `Trapped`. Memory is reached
-through names of the environment: `load`, `store`, `load_reserved`, `store_conditional`, `amo`, `hypervisor_load`,
-`hypervisor_store`.
+The function's signature is `op(s, rd, rs1, rs2, imm, pc, length, word)`; it returns the next pc, or raises `Trapped`.
+Memory is reached through names of the environment: `load`, `store`, `load_reserved`, `store_conditional`, `amo`,
+`hypervisor_load`, `hypervisor_store`.
 """
 
 from __future__ import annotations

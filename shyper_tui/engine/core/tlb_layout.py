@@ -1,7 +1,7 @@
 """Layout of a TLB context: three direct-mapped tables and a header.
 
-An entry is {tag, addend}. Read and write entries: tag = virtual page, host address = virtual address + addend. Execute entries:
-addend = address of the page's records. An invalid tag is all ones.
+An entry is {tag, addend}. Read and write entries: tag = virtual page, host address = virtual address + addend.
+Execute entries: addend = address of the page's records. An invalid tag is all ones.
 """
 
 from __future__ import annotations

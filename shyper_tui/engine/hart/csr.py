@@ -1,7 +1,8 @@
 """The CSR file (Privileged ISA, "Control and Status Registers"): one row per register, and who may access it.
 
-Rows read and write at machine level; `csr_check` decides whether the current mode may, and which register a name means in
-VS-mode. A write returns 1 when interrupts, privilege or translation may have changed, so that the hart must look again.
+Rows read and write at machine level; `csr_check` decides whether the current mode may, and which register a name
+means in VS-mode. A write returns 1 when interrupts, privilege or translation may have changed, so that the hart must
+look again.
 """
 
 from __future__ import annotations
@@ -425,7 +426,10 @@ TM = 1
 
 
 def _gates(b: Builder, number: Value) -> None:
-    """Returns -2 or -22 for registers that another register may close. M-mode is never refused, except floating point."""
+    """Returns -2 or -22 for registers that another register may close.
+
+    M-mode is never refused, except floating point.
+    """
     s = b.s
     below_m = s.prv != 3
 

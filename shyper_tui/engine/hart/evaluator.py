@@ -1,7 +1,7 @@
 """Executes single instructions in Python: the reference of the lockstep tests, and the slow path of native harts.
 
-The same generated code serves both; they differ in who translates addresses and reads CSRs (`functions`): the Python forms, or
-the native ones.
+The same generated code serves both; they differ in who translates addresses and reads CSRs (`functions`): the Python
+forms, or the native ones.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Evaluator:
         return pa & MASK64
 
     def _pieces(self, s: Words, va: int, size: int, access: int, prv: int, virt: int) -> list[tuple[int, int]]:
-        """(pa, bytes) of an access, in two when it crosses a page; both parts are translated before anything happens."""
+        """(pa, bytes) of an access, in two when it crosses a page. Both are translated before anything happens."""
         room = 4096 - (va & 4095)
         if size <= room:
             return [(self._checked(s, va, access, prv, virt), size)]

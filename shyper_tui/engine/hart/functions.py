@@ -1,4 +1,4 @@
-"""Registry of the hart's generated functions: each is described once over `Builder` and exists natively and in Python."""
+"""Registry of the hart's generated functions: described once over `Builder`, they exist natively and in Python."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def hart_function(parameters: str = "", *, inline: bool = False) -> Callable[[De
 
 
 def python_functions(environment: dict[str, Any], only: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The Python forms (all, or `only` some), linked with each other and with what `environment` supplies (RAM access, TLB invalidation)."""
+    """The Python forms (all, or `only` some), linked with each other and with what `environment` supplies."""
     space: dict[str, Any] = dict(pysource.ENVIRONMENT)
     for name in ("flush_translations", "forget_contexts", "sfence_vma", "hfence_vvma", "hfence_gvma"):
         space[name] = _nothing_cached

@@ -173,25 +173,25 @@ def _interrupts(h: Handlers) -> None:
     with h.handler("wait") as (b, *_):
         # WFI: time passes to the next timer, or to the end of the slice
         s = b.s
-        now = b.variable(s.deadline - budget(b))
+        cycle = b.variable(s.deadline - budget(b))
         with b.loop() as waiting:
             # WFI ends with any enabled interrupt; Python software waits for one that its mode takes
-            wake = b.variable(b.call("pending_interrupts", now.value) & s.mie)
+            wake = b.variable(b.call("pending_interrupts", cycle.value) & s.mie)
             with b.if_(s.waiting == IN_PYTHON):
-                wake.value = b.call("interrupt_to_take", now.value)
+                wake.value = b.call("interrupt_to_take", cycle.value)
             with b.if_(wake.value != 0):
                 s.waiting = 0
-                s.deadline = now.value
+                s.deadline = cycle.value
                 b.tail("@resync", s.pc, budget=b.const(0))
-            with b.if_(now.value.uge(s.slice_end)):
+            with b.if_(cycle.value.uge(s.slice_end)):
                 waiting.leave()
-            timer = b.call("next_timer", now.value)
+            timer = b.call("next_timer", cycle.value)
             until = timer.ult(s.slice_end).select(timer, s.slice_end)
-            s.skipped = s.skipped + (until - now.value)
-            now.value = until
+            s.skipped = s.skipped + (until - cycle.value)
+            cycle.value = until
         with b.if_(s.waiting == 0):
             s.waiting = IN_WFI
-        s.deadline = now.value
+        s.deadline = cycle.value
         b.tail("@exit_pc", int(Reason.SLICE), s.pc, budget=b.const(0))
 
 
@@ -249,8 +249,7 @@ def _memory(h: Handlers) -> None:
             s.exit_value = value
             b.tail("@exit_mmio", int(Reason.MMIO_STORE), pa)
         page = (pa - s.ram_base) >> 12
-        base = b.host_load(s.page_records + (page << 3))
-        with b.if_(base == 0, True):
+        with b.if_(b.host_load(s.page_records + (page << 3)) == 0, True):
             b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, s.ram_addend + pa - va)
             b.host_store(s.page_written + page, 1, 0, 8)
             _again(b)
@@ -290,10 +289,10 @@ def _handler_address(b: LlvmBuilder, number: Value) -> Value:
 
 def _code(h: Handlers, pair_row: int) -> None:
     with h.handler("fetch_miss") as (b, target, _, _):
-        base = b.call("fill_execute", b.address("%tlb"), target)
-        with b.if_(base.slt(0), False):
-            b.tail("@raise_exception", -base, target, target)
-        b.enter_page(target, base, "%bud")
+        found = b.call("fill_execute", b.address("%tlb"), target)
+        with b.if_(found.slt(0), False):
+            b.tail("@raise_exception", -found, target, target)
+        b.enter_page(target, found, "%bud")
     for name in ("cross_page", "refetch"):
         with h.handler(name) as (b, *_):
             b.jump_to(b.record_pc(), "%bud")
@@ -335,10 +334,10 @@ def _code(h: Handlers, pair_row: int) -> None:
             next_base.value = filled
         low = b.host_load(b.host_load(base, records.HOST), 4094, 16).zext()
         high = b.host_load(b.host_load(next_base.value, records.HOST), 0, 16).zext()
-        word = low | (high << 16)
-        with b.if_(b.host_load(base, records.STRADDLE_WORD) != word, False):
-            number = b.call("decode_word", word, record, 4094)
-            b.host_store(base, word, records.STRADDLE_WORD)
+        joined = low | (high << 16)
+        with b.if_(b.host_load(base, records.STRADDLE_WORD) != joined, False):
+            number = b.call("decode_word", joined, record, 4094)
+            b.host_store(base, joined, records.STRADDLE_WORD)
             b.host_store(base, _handler_address(b, number), records.STRADDLE_HANDLER)
         b.tail(b.pointer(b.host_load(base, records.STRADDLE_HANDLER)))
 

@@ -1,6 +1,7 @@
 """The state of a hart: the one table that generated code and Python share.
 
-All fields are 64-bit words. CSRs carry the specification's names. `prv` is the nominal privilege (0 U, 1 S, 3 M), `virt` is V.
+All fields are 64-bit words. CSRs carry the specification's names. `prv` is the nominal privilege (0 U, 1 S, 3 M),
+`virt` is V.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ CONTEXT_KINDS = ("machine", "mprv", "bare", "s", "s_sum", "u", "vs", "vs_sum", "
 """Translation regimes that have a TLB context of their own (see hart.tlb)."""
 
 CSR_FIELDS = (
-    "mstatus medeleg mideleg mie mtvec mcounteren menvcfg mscratch mepc mcause mtval mtval2 mtinst mcountinhibit "
-    "stvec scounteren senvcfg sscratch sepc scause stval satp stimecmp "
-    "hstatus hedeleg hideleg hcounteren henvcfg htimedelta htval htinst hgatp hvip "
-    "vsstatus vstvec vsscratch vsepc vscause vstval vsatp vstimecmp "
-    "fflags frm"
-).split()
+    "mstatus", "medeleg", "mideleg", "mie", "mtvec", "mcounteren", "menvcfg", "mscratch", "mepc", "mcause", "mtval",
+    "mtval2", "mtinst", "mcountinhibit", "stvec", "scounteren", "senvcfg", "sscratch", "sepc", "scause", "stval",
+    "satp", "stimecmp", "hstatus", "hedeleg", "hideleg", "hcounteren", "henvcfg", "htimedelta", "htval", "htinst",
+    "hgatp", "hvip", "vsstatus", "vstvec", "vsscratch", "vsepc", "vscause", "vstval", "vsatp", "vstimecmp",
+    "fflags", "frm",
+)  # fmt: skip
 
 FIELDS: list[tuple[str, int]] = [
     ("x", 33),

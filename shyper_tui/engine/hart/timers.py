@@ -1,7 +1,8 @@
 """Time and timers (Privileged ISA, "mtime and mtimecmp", "Sstc").
 
-Virtual cycles are the native code's clock; `time` ticks follow from them by an offset and a divider that Python may change
-between slices (wall clock) or never changes (virtual clock). Each comparator is kept as the cycle at which it fires.
+Virtual cycles are the native code's clock; `time` ticks follow from them by an offset and a divider that Python may
+change between slices (wall clock) or never changes (virtual clock). Each comparator is kept as the cycle at which it
+fires.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """TLB contexts, their invalidation, and decoded pages: native code only.
 
-A context holds the translations of one regime: privilege, SUM, V, address space. Changing privilege changes the context pointer and
-flushes nothing. Kernel-mode contexts (`s`, `vs`) outlive a change of address space as long as only global mappings were filled.
-Over-invalidation is always allowed (Privileged ISA, "Memory-Management Fences"); these functions do it where precision would cost more.
+A context holds the translations of one regime: privilege, SUM, V, address space. Changing privilege changes the
+context pointer and flushes nothing. Kernel-mode contexts (`s`, `vs`) outlive a change of address space as long as
+only global mappings were filled. Over-invalidation is always allowed (Privileged ISA, "Memory-Management Fences");
+these functions do it where precision would cost more.
 """
 
 from __future__ import annotations
@@ -82,7 +83,11 @@ def flush_context(b: LlvmBuilder, context: Value) -> None:
 @native()
 def flush_translations(b: LlvmBuilder) -> None:
     """Everything this hart has cached."""
-    _each_context(b, *_own(b), lambda context: b.call("flush_context", context) and None)
+
+    def flush(context: Value) -> None:
+        b.call("flush_context", context)
+
+    _each_context(b, *_own(b), flush)
     for word in range(64):
         b.set("wide_2m", 0, word)
     b.s.wide_1g = 0

@@ -1,7 +1,8 @@
 """Address translation (Privileged ISA, "Virtual Address Translation Process", "Two-Stage Address Translation").
 
-`translate` is the whole path of one access: VS or S stage, G stage, physical protection. It returns the physical address, or
-minus the exception's cause after having recorded what a guest-page fault reports (`fault_gpa`, `fault_inst`).
+`translate` is the whole path of one access: VS or S stage, G stage, physical protection. It returns the physical
+address, or minus the exception's cause after having recorded what a guest-page fault reports (`fault_gpa`,
+`fault_inst`).
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ def _lacks_permission(pte: Value, access: Value, executable_readable: Value) -> 
     return (access == LOAD).select(~readable, (access == STORE).select(~pte.bit(W_BIT), ~pte.bit(X_BIT)))
 
 
-def _malformed(b: Builder, pte: Value, leaf: Value, level_shift: Value, page_based_memory_types: Value, bad: Variable) -> None:
+def _malformed(b: Builder, pte: Value, leaf: Value, level_shift: Value, memory_types: Value, bad: Variable) -> None:
     """Sets `bad` for reserved bits: Svpbmt, Svnapot, reserved, and what a non-leaf entry must not have."""
     with b.if_((pte >> 54) != 0, False):
         memory_type = pte.bits(62, PBMT_LOW)
         bad.value = bad.value | (pte.bits(60, 54) != 0)
-        bad.value = bad.value | ((memory_type != 0) & (~page_based_memory_types | ~leaf | (memory_type == 3)))
+        bad.value = bad.value | ((memory_type != 0) & (~memory_types | ~leaf | (memory_type == 3)))
         contiguous_64k = leaf & (level_shift == 12) & (pte.bits(13, 10) == 8)
         bad.value = bad.value | (pte.bit(N_BIT) & ~contiguous_64k)
     non_leaf_flags = (1 << U_BIT) | (1 << A_BIT) | (1 << D_BIT)
@@ -77,7 +78,10 @@ def _in_ram(b: Builder, pa: Value) -> Value:
 
 @hart_function("gpa access explicit")
 def translate_guest(b: Builder, gpa: Value, access: Value, explicit: Value) -> None:
-    """G stage: guest-physical to physical address, or -GUEST_PAGE, or -ACCESS. `explicit` is 0 for accesses to VS tables."""
+    """G stage: guest-physical to physical address, or -GUEST_PAGE, or -ACCESS.
+
+    `explicit` is 0 for accesses to VS tables.
+    """
     s = b.s
     mode = s.hgatp >> 60
     with b.if_(mode == 0):
@@ -190,7 +194,8 @@ def translate(b: Builder, va: Value, access: Value, prv: Value, virt: Value) -> 
             with b.if_(~leaf):
                 with b.if_(shift.value == 12, False):
                     b.ret(_page_fault(access))
-                # a global mark on a non-leaf entry holds for everything below: not used, treated as non-global (allowed)
+                # a global mark on a non-leaf entry holds for everything below: not used, treated as
+                # non-global (allowed)
                 table.value = ((pte >> 10) & PPN_MASK) << 12
                 shift.value = shift.value - 9
                 s.fault_level = s.fault_level - 1

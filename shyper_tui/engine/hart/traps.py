@@ -1,6 +1,7 @@
 """Trap entry and return (Privileged ISA, "Trap Entry", "Trap Return", "Trap Cause Codes").
 
-Each function leaves the new pc in the state. `exception` and `interrupt` return 1 when the trap's mode is Python software.
+Each function leaves the new pc in the state. `exception` and `interrupt` return 1 when the trap's mode is Python
+software.
 """
 
 from __future__ import annotations
