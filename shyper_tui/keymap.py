@@ -129,7 +129,7 @@ def display(key: str) -> str:
         return _SYMBOLS[key]
     if key.startswith("ctrl+"):
         return "^" + key[5:]
-    return key.upper() if key[0] == "f" and key[1:].isdigit() else key
+    return key.upper() if _is_function_key(key) else key
 
 
 def actions(*scopes: Scope) -> list[Action]:
@@ -137,19 +137,26 @@ def actions(*scopes: Scope) -> list[Action]:
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:
-    """Textual bindings of the scopes' actions, for a class's `BINDINGS`."""
-    return [
-        Binding(
-            ",".join(action.keys),
-            action.call,
-            action.footer or action.title.partition(": ")[2],
-            show=bool(action.footer),
-            key_display=display(action.keys[0]),
-            id=action.id,
-            priority=action.id == "quit",
-        )
-        for action in actions(*scopes)
-    ]
+    """Textual bindings of the scopes' actions, for a class's `BINDINGS`.
+
+    Function keys that work everywhere come before what a text area does with them.
+    """
+    made: list[BindingType] = []
+    for action in actions(*scopes):
+        first = [key for key in action.keys if action.scope is Scope.EVERYWHERE and _is_function_key(key)]
+        rest = [key for key in action.keys if key not in first]
+        word = action.footer or action.title.partition(": ")[2]
+        shown = bool(action.footer)
+        for keys, name, priority in ((first, f"{action.id}-f", True), (rest, action.id, action.id == "quit")):
+            if keys:
+                key_display = display(keys[0])
+                made.append(Binding(",".join(keys), action.call, word, shown, key_display, priority=priority, id=name))
+                shown = False
+    return made
+
+
+def _is_function_key(key: str) -> bool:
+    return key[0] == "f" and key[1:].isdigit()
 
 
 def conflicts(table: Iterable[Action] = ACTIONS) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from shyper_tui.config import Diagnostic as ConfigDiagnostic
 from shyper_tui.config import check_vm, read_vm, sample_path, summary
 from shyper_tui.ipc.messages import Diagnostic
 from shyper_tui.widgets.json_editor import Editor
-from shyper_tui.widgets.lines_view import RULE, LinesView, Row
+from shyper_tui.widgets.lines_view import RULE, LinesView, Part, Row
 from shyper_tui.widgets.pane import Pane
 
 CHECK_SECONDS = 0.2
@@ -37,15 +38,18 @@ def diagnose(text: str, file: str, folder: Path) -> list[ConfigDiagnostic]:
     return sorted(found, key=lambda one: (one.line, one.column))
 
 
-def diagnostic_row(found: Diagnostic | ConfigDiagnostic) -> Row:
-    """One finding in the list."""
+def diagnostic_rows(found: Diagnostic | ConfigDiagnostic, width: int) -> list[Row]:
+    """One finding in the list: severity, place and message, below it what to do; folded to `width`."""
     severity = str(found.severity)
-    return (
-        (f" {GLYPHS.get(severity, '?')} {severity:<7} ", ROLES.get(severity, "text")),
-        (f"{found.line:>3}:{found.column:<3} ", "accent"),
-        (f"{found.message} ", "text"),
-        (found.remedy, "label"),
+    lead: tuple[Part, ...] = (
+        (f" {GLYPHS.get(severity, '?')} {severity:<8} ", ROLES.get(severity, "text")),
+        (f"{f'{found.line}:{found.column}':<7} ", "accent"),
     )
+    indent = sum(len(text) for text, _role in lead)
+    room = max(20, width - indent - 1)
+    rows: list[Row] = [((" " * indent, "text"), (line, "text")) for line in textwrap.wrap(found.message, room)]
+    rows[:1] = [(*lead, rows[0][1])] if rows else [lead]
+    return rows + [((" " * indent, "text"), (line, "label")) for line in textwrap.wrap(found.remedy, room)]
 
 
 class ConfigPane(Pane):
@@ -62,7 +66,7 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
     DEFAULT_CSS = """
     ConfigPane > Editor { height: 1fr; border: none; padding: 0; }
     ConfigPane > Editor:focus { border: none; }
-    ConfigPane > LinesView { height: auto; max-height: 8; min-height: 1;  }
+    ConfigPane > LinesView { height: auto; max-height: 9; min-height: 1;  }
     """
 
     class Apply(Message):
@@ -90,6 +94,8 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         self.found: list[Diagnostic | ConfigDiagnostic] = []
         self._timer: Timer | None = None
         self._saved = ""
+        self._owners: list[int] = []
+        """Finding of each row of the list."""
 
     def compose(self) -> ComposeResult:
         yield self.editor
@@ -149,9 +155,19 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         changed = "" if self.editor.text == self._saved else " ● changed"
         self.set_title(f"config · {self._file_title()}{changed}", f"{verdict} · ^r apply ^s save ^n problem ^l load")
         self.editor.mark([(one.line - 1, one.column - 1, one.end_column - 1, str(one.severity)) for one in found])
-        rows = [diagnostic_row(one) for one in found] or [((" ✓ ", "good"), (verdict, "label"))]
-        self.problems.styles.height = min(8, len(rows) + 1)
-        self.problems.selectable = bool(found)
+        self.list_found(verdict)
+
+    def list_found(self, verdict: str = "no problems") -> None:
+        """Lay the findings out for the pane's width."""
+        rows: list[Row] = []
+        self._owners = []
+        for number, one in enumerate(self.found):
+            lines = diagnostic_rows(one, self.size.width)
+            self._owners += [number] * len(lines)
+            rows += lines
+        rows = rows or [((" ✓ ", "good"), (verdict, "label"))]
+        self.problems.styles.height = min(9, len(rows) + 1)
+        self.problems.selectable = bool(self.found)
         self.problems.show(rows, [RULE])
 
     def _file_title(self) -> str:
@@ -167,11 +183,18 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
     @on(LinesView.Chosen)
     def _chosen(self, message: LinesView.Chosen) -> None:
         message.stop()
-        self.go_to(message.row)
+        self._go_to_row(message.row)
 
     def key_enter(self) -> None:
         if self.problems.has_focus:
-            self.go_to(self.problems.cursor)
+            self._go_to_row(self.problems.cursor)
+
+    def on_resize(self) -> None:
+        self.list_found()
+
+    def _go_to_row(self, row: int) -> None:
+        if row < len(self._owners):
+            self.go_to(self._owners[row])
 
     def go_to(self, number: int) -> None:
         """Select the place of finding `number` in the text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -43,7 +44,7 @@ class Desk:
         for _ in range(TURNS):
             if condition():
                 return
-            await self.pilot.pause(0.01)
+            await asyncio.sleep(0.005)
         raise AssertionError("the application did not get there")
 
     async def ready(self) -> None:
@@ -51,10 +52,14 @@ class Desk:
         await ready(self.app, self.pilot)
 
     async def key(self, *keys: str) -> None:
-        """Press keys; `Pilot.press` would wait for the screen to come to rest, which a busy console never does."""
+        """Press keys, each when the application has come to rest after the one before."""
         for key in keys:
-            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            self.hit(key)
             await self.pilot.pause()
+
+    def hit(self, key: str) -> None:
+        """Press a key and go on at once: under a flood the application does not come to rest."""
+        self.app.post_message(events.Key(key, key if len(key) == 1 else None))
 
 
 async def ready(app: ShyperApp, pilot: Pilot[int]) -> None:

@@ -1,0 +1,336 @@
+"""The workstation at work on a recorded engine: keys, views, VMs, the engine's end."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+
+from textual import events
+from textual.widgets import Footer, Input
+
+from shyper_tui.ipc.messages import EngineError, WorkerExit
+from shyper_tui.screens.dialogs import Choice
+from shyper_tui.screens.help import Help
+from shyper_tui.widgets.config_editor import ConfigPane
+from shyper_tui.widgets.plic import PlicPane
+from shyper_tui.widgets.vcpus import VcpusPane
+from shyper_tui.widgets.vm_list import VmListPane
+from tests.tui.conftest import Desk, open_desk
+from tests.tui.recorded import REFUSAL
+
+
+def typed(desk: Desk, vm: int) -> bytes:
+    return bytes(desk.engine.console.typed.get(vm, b""))
+
+
+def shows(desk: Desk, view: str) -> bool:
+    return desk.screen.current == view and desk.app.focused is not None
+
+
+async def capture(desk: Desk, number: int = 0) -> None:
+    view = desk.console(number).view
+    view.focus()
+    await desk.until(lambda: view.has_focus)
+    await desk.key("enter")
+    await desk.until(lambda: view.captured)
+
+
+# --- capture -----------------------------------------------------------------------------------------
+
+
+async def test_a_captured_console_gets_every_key_but_two(desk: Desk) -> None:
+    await capture(desk)
+    await desk.key("l", "s", "enter", "tab", "escape", "ctrl+c", "ctrl+q", "ctrl+p", "f1", "f5", "z", "1", "up")
+    wanted = b"ls\r\t\x1b\x03\x11\x10\x1bOP\x1b[15~z1\x1b[A"
+    await desk.until(lambda: len(typed(desk, 0)) >= len(wanted))
+    assert typed(desk, 0) == wanted
+    assert desk.app.screen is desk.screen
+    assert desk.screen.current == "consoles"
+
+
+async def test_f12_releases(desk: Desk) -> None:
+    await capture(desk)
+    assert not desk.screen.query_one(Footer).display
+    await desk.key("f12", "x")
+    await desk.until(lambda: not desk.console(0).view.captured)
+    assert typed(desk, 0) == b""
+    await desk.until(lambda: desk.screen.query_one(Footer).display)
+
+
+async def test_prefix_and_one_key(desk: Desk) -> None:
+    await capture(desk, 1)
+    pane = desk.console(1)
+    assert pane.current == 1
+    await desk.key("ctrl+right_square_bracket")
+    await desk.until(lambda: "release" in str(pane.border_subtitle))
+    await desk.key("n")
+    await desk.until(lambda: pane.current == 2)
+    assert pane.view.captured
+    await desk.key("ctrl+right_square_bracket", "right_square_bracket")
+    await desk.until(lambda: typed(desk, 2) == b"\x1d")
+    await desk.key("ctrl+right_square_bracket", "d")
+    await desk.until(lambda: not pane.view.captured)
+
+
+async def test_paste_reaches_the_guest_bracketed_when_it_asked(desk: Desk) -> None:
+    await capture(desk)
+    desk.app.post_message(events.Paste("one\ntwo"))
+    await desk.until(lambda: typed(desk, 0) == b"one\rtwo")
+    await desk.engine.console.show(0, b"\x1b[?2004h")
+    await desk.until(lambda: desk.app.session.consoles[0].terminal.modes.bracketed_paste)
+    desk.app.post_message(events.Paste("three"))
+    await desk.until(lambda: typed(desk, 0) == b"one\rtwo\x1b[200~three\x1b[201~")
+
+
+async def test_queries_of_the_guest_are_answered_once(desk: Desk) -> None:
+    """Queries in what was recorded before nobody waits for any more; a new one gets its answer."""
+    await desk.engine.console.show(0, b"\x1b[c")
+    await desk.until(lambda: typed(desk, 0) == b"\x1b[?6c")
+
+
+async def test_losing_the_focus_releases(desk: Desk) -> None:
+    await capture(desk)
+    desk.console(1).view.focus()
+    await desk.until(lambda: not desk.console(0).view.captured)
+
+
+# --- output ------------------------------------------------------------------------------------------
+
+
+async def test_output_is_shown_and_the_readers_place_is_kept(desk: Desk) -> None:
+    pane = desk.console(0)
+    console = desk.app.session.consoles[0]
+    await desk.engine.console.show(0, b"".join(b"\r\nline %d" % number for number in range(200)))
+    await desk.until(lambda: "line 199" in console.terminal.text())
+    pane.view.focus()
+    await desk.key("pageup", "pageup")
+    await desk.until(lambda: pane.view.first is not None)
+    place = pane.view._lines()[0].text
+    await desk.engine.console.show(0, b"\r\nnew output" * 5)
+    await desk.until(lambda: "new output" in console.terminal.text())
+    assert pane.view._lines()[0].text == place
+    await desk.until(lambda: "PAUSED +" in str(pane.border_subtitle))
+    await desk.key("f")
+    await desk.until(lambda: "FOLLOW" in str(pane.border_subtitle))
+    assert "new output" in pane.view._lines()[-1].text
+
+
+async def test_find_moves_to_the_newest_match(desk: Desk) -> None:
+    pane = desk.console(0)
+    await desk.engine.console.show(0, b"\r\nneedle 1" + b"\r\nhay" * 100 + b"\r\nneedle 2" + b"\r\nhay" * 100)
+    await desk.until(lambda: desk.app.session.consoles[0].terminal.text().count("hay") > 10)
+    pane.view.focus()
+    await desk.key("slash")
+    box = pane.query_one(Input)
+    await desk.until(lambda: box.has_focus)
+    box.value = r"needle \d"
+    await desk.key("enter")
+    await desk.until(lambda: "needle 2" in pane.view._lines()[0].text)
+    await desk.key("N")
+    await desk.until(lambda: "needle 1" in pane.view._lines()[0].text)
+
+
+async def test_a_flood_in_one_console_leaves_keys_and_the_other_console_alive(desk: Desk) -> None:
+    """3 MB arrive in vm1 at once; a key for vm0 reaches the guest while most of them are still to be parsed."""
+    flood = b"".join(b"%08d the quick brown fox jumps over the lazy dog\r\n" % number for number in range(56_000))
+    await capture(desk, 0)
+    console = desk.app.session.consoles[1]
+    start = console.position
+    await desk.engine.console.show(1, flood)
+    await desk.until(lambda: console.position > start)
+    desk.hit("x")
+    await desk.until(lambda: typed(desk, 0) == b"x")
+    behind = len(desk.engine.console.kept[1]) - console.position
+    assert behind > len(flood) / 2, "the flood was parsed in one go: keys had to wait for it"
+    await desk.engine.console.show(0, b"echo of x")
+    await desk.until(lambda: "echo of x" in desk.app.session.consoles[0].terminal.text())
+    assert console.position < len(desk.engine.console.kept[1])
+
+
+# --- views and panes ---------------------------------------------------------------------------------
+
+
+async def test_every_view_opens_by_letter_and_by_function_key(desk: Desk) -> None:
+    views = [
+        ("f3", "V", "vcpus"),
+        ("f4", "P", "plic"),
+        ("f6", "D", "debug"),
+        ("f7", "O", "overview"),
+        ("f2", "C", "consoles"),
+    ]
+    for function_key, letter, name in views:
+        await desk.key(letter)
+        await desk.until(partial(shows, desk, name))
+        await desk.key("f5")
+        await desk.until(lambda: desk.screen.current == "config")
+        await desk.until(lambda: desk.app.focused is not None)
+        await desk.key(function_key)
+        await desk.until(partial(shows, desk, name))
+
+
+async def test_snapshots_are_asked_for_only_while_their_pane_is_visible(desk: Desk) -> None:
+    assert desk.engine.asked == []
+    desk.app.action_view("vcpus")
+    await desk.until(lambda: "vcpus" in desk.engine.asked)
+    await desk.until(lambda: desk.screen.query(VcpusPane).first().snapshot is not None)
+    assert "plic" not in desk.engine.asked
+    desk.app.action_view("plic")
+    await desk.until(lambda: "plic" in desk.engine.asked)
+    asked = desk.engine.asked.count("vcpus")
+    await desk.until(lambda: desk.engine.asked.count("plic") >= 3)
+    assert desk.engine.asked.count("vcpus") <= asked + 1
+
+
+async def test_numbers_focus_panes_and_z_zooms(desk: Desk) -> None:
+    await desk.key("2")
+    await desk.until(lambda: desk.console(1).view.has_focus)
+    await desk.key("z")
+    await desk.until(lambda: len(desk.screen.view.panes) == 1)
+    await desk.until(lambda: desk.console(0).size.width > 110)
+    assert desk.app.session.consoles[1].terminal.columns > 110
+    await desk.key("z")
+    await desk.until(lambda: len(desk.screen.view.panes) == 3)
+
+
+async def test_alt_digit_goes_to_a_console_from_anywhere(desk: Desk) -> None:
+    await desk.key("E")
+    await desk.until(lambda: desk.screen.current == "config")
+    await desk.key("alt+0")
+    await desk.until(lambda: desk.screen.current == "consoles" and desk.console(0).view.has_focus)
+    await desk.key("alt+2")
+    await desk.until(lambda: desk.console(1).current == 2 and desk.console(1).view.has_focus)
+
+
+async def test_help_is_about_the_focused_pane(desk: Desk) -> None:
+    await desk.key("question_mark")
+    await desk.until(lambda: isinstance(desk.app.screen, Help))
+    assert isinstance(desk.app.screen, Help)
+    assert "captures" in desk.app.screen.text
+    assert "`F12`" in desk.app.screen.text or "f12" in desk.app.screen.text
+    await desk.key("escape")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+
+
+async def test_the_screen_adapts_to_a_narrow_terminal() -> None:
+    async with open_desk((80, 24)) as desk:
+        top, bottom = desk.console(0).region, desk.console(1).region
+        assert top.bottom <= bottom.y, "side by side at 80 columns"
+        await desk.pilot.resize_terminal(140, 40)
+        await desk.until(lambda: desk.console(0).region.right <= desk.console(1).region.x)
+
+
+# --- VMs ---------------------------------------------------------------------------------------------
+
+
+async def test_boot_stop_and_reboot_from_the_list(desk: Desk) -> None:
+    pane = desk.screen.query(VmListPane).first()
+    pane.table.focus()
+    await desk.key("down", "down", "b")
+    await desk.until(lambda: ("boot", 2) in desk.engine.vm.asked)
+    await desk.until(lambda: "● 2  spare            active" in pane.table.text)
+    await desk.key("s")
+    await desk.until(lambda: ("stop", 2) in desk.engine.vm.asked)
+    await desk.key("up", "R")
+    await desk.until(lambda: ("reboot", 1) in desk.engine.vm.asked)
+    await desk.key("enter")
+    await desk.until(lambda: desk.console(1).view.has_focus)
+
+
+async def test_a_refusal_is_shown_in_the_engines_words(desk: Desk) -> None:
+    desk.engine.vm.refusal = EngineError("vm-state", "vm2 has no kernel image.")
+    desk.screen.command("boot", 2, "spare")
+    await desk.until(lambda: any("no kernel image" in note.message for note in desk.app._notifications))
+
+
+async def test_pause_and_resume(desk: Desk) -> None:
+    await desk.key("r")
+    await desk.until(lambda: "paused" in desk.screen.status.text)
+    await desk.key("r")
+    await desk.until(lambda: "running" in desk.screen.status.text)
+
+
+# --- configuration -----------------------------------------------------------------------------------
+
+
+async def test_a_wrong_value_is_listed_at_its_place_and_enter_goes_there(desk: Desk) -> None:
+    await desk.key("E")
+    pane = desk.screen.query(ConfigPane).first()
+    await desk.until(lambda: pane.editor.has_focus)
+    lines = pane.editor.text.split("\n")
+    row = next(number for number, line in enumerate(lines) if '"name"' in line)
+    lines[row] = '    "name": 12,'
+    pane.editor.text = "\n".join(lines)
+    await desk.until(lambda: pane.found)
+    assert (pane.found[0].line, pane.found[0].column) == (row + 1, 13)
+    assert f"{row + 1}:13" in pane.problems.text
+    await desk.key("ctrl+n")
+    assert pane.editor.selection.start == (row, 12)
+    assert pane.editor.selected_text == "12"
+
+
+async def test_the_text_is_applied_as_a_new_vm_and_booted(desk: Desk) -> None:
+    await desk.key("E")
+    pane = desk.screen.query(ConfigPane).first()
+    await desk.until(lambda: pane.editor.has_focus)
+    pane.editor.text = pane.editor.text.replace('"name": "', '"name": "second-')
+    await desk.key("ctrl+r")
+    await desk.until(lambda: ("boot", 3) in desk.engine.vm.asked)
+    assert any(verb == "config" and "second-" in str(text) for verb, text in desk.engine.vm.asked)
+    await desk.until(lambda: 3 in desk.app.session.consoles)
+
+
+async def test_diagnostics_of_the_engine_are_listed(desk: Desk) -> None:
+    desk.engine.vm.refusal = REFUSAL
+    await desk.key("E")
+    pane = desk.screen.query(ConfigPane).first()
+    await desk.until(lambda: pane.editor.has_focus)
+    await desk.key("ctrl+r")
+    await desk.until(lambda: "The name is taken." in pane.problems.text)
+
+
+# --- the end -----------------------------------------------------------------------------------------
+
+
+async def test_quit_asks_when_vms_run(desk: Desk) -> None:
+    await desk.key("ctrl+q")
+    await desk.until(lambda: isinstance(desk.app.screen, Choice))
+    assert isinstance(desk.app.screen, Choice)
+    assert "vm0 mvm, vm1 guest-os-0" in desk.app.screen.text
+    await desk.key("escape")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    await desk.key("ctrl+q")
+    await desk.until(lambda: isinstance(desk.app.screen, Choice))
+    await desk.key("q")
+    await desk.until(lambda: desk.app._exit)
+    assert desk.engine.closed.done()
+
+
+async def test_a_dead_engine_leaves_the_workstation_standing_and_can_be_restarted(desk: Desk) -> None:
+    first = desk.engine
+    first.closed.set_result(WorkerExit(-signal.SIGKILL, ["loading the core", "last words"]))
+    await desk.until(lambda: isinstance(desk.app.screen, Choice))
+    dialog = desk.app.screen
+    assert isinstance(dialog, Choice)
+    assert "killed by signal 9" in dialog.text
+    assert "last words" in dialog.details
+    assert "GUEST-READY" in desk.console(0).view.console.terminal.text()  # type: ignore[union-attr]
+    await desk.key("r")
+    await desk.until(lambda: len(desk.engines) == 2)
+    await desk.until(lambda: desk.app.screen is desk.screen and "running" in desk.screen.status.text)
+    await desk.until(
+        lambda: "[the engine was restarted]" in desk.app.session.consoles[0].terminal.text(scrollback=True)
+    )
+    await capture(desk)
+    await desk.key("k")
+    await desk.until(lambda: typed(desk, 0) == b"k")
+
+
+async def test_looking_around_after_the_end(desk: Desk) -> None:
+    desk.engine.closed.set_result(WorkerExit(1, ["traceback"]))
+    await desk.until(lambda: isinstance(desk.app.screen, Choice))
+    await desk.key("l")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    assert "the engine has ended (status 1)" in desk.screen.status.text
+    await desk.key("P")
+    await desk.until(lambda: desk.screen.current == "plic")
+    assert desk.screen.query(PlicPane).first().snapshot is None
