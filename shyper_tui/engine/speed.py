@@ -22,13 +22,18 @@ class Speedometer:
         self._last: list[tuple[int, int]] = [(0, 0)] * harts
         self._time = time.monotonic()
 
-    def look(self, counters: Counters, now: float | None = None) -> None:
-        """Measures since the last look, when that is long enough ago. `now`: seconds, as of time.monotonic."""
+    def look(self, counters: Counters, rate: int = 0, now: float | None = None) -> None:
+        """Measures since the last look, when that is long enough ago.
+
+        `rate`: cycles a second that a hart has at least; given when all harts wait, because their cycles stand
+        still while nothing is due. `now`: seconds, as of time.monotonic.
+        """
         now = time.monotonic() if now is None else now
         seconds = now - self._time
         if seconds < INTERVAL:
             return
         done = [(new[0] - old[0], new[1] - old[1]) for new, old in zip(counters, self._last, strict=True)]
         self.mips = sum(instructions for instructions, _ in done) / seconds / 1e6
-        self.busy = [min(1.0, instructions / cycles) if cycles > 0 else 0.0 for instructions, cycles in done]
+        least = rate * seconds
+        self.busy = [min(1.0, instructions / max(cycles, least, 1)) for instructions, cycles in done]
         self._last, self._time = list(counters), now

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 STOP_SECONDS = 8.0
 """How long the machine may take to come to a stop before the worker ends without it."""
+LOOK_AGAIN_SECONDS = 0.05
 FLUSH_SECONDS = 0.25
 """Console logs on disk lag behind by at most this."""
 
@@ -78,10 +79,26 @@ class Worker:
         if action is None:
             raise EngineError("no-such-method", f"this engine has no method {method[:60]!r}")
         workstation = await self._ready()
+        values = _Arguments(arguments)
         try:
-            return await self.machine.call(lambda: action(workstation, _Arguments(arguments)))
+            if method in _SETTLING:
+                return await self._settled(workstation, action, values)
+            return await self.machine.call(lambda: action(workstation, values))
         finally:
             self._wake_waiters()
+
+    async def _settled(self, workstation: Workstation, action: _Action, values: _Arguments) -> Any:
+        """Performs an action that stops a VM, and answers when every core has let go of it. A paused machine lets
+        go when it goes on, so nothing is waited for then."""
+        vm = values.vm
+        halting = await self.machine.call(lambda: workstation.halting(vm))
+        result = await self.machine.call(lambda: action(workstation, values))
+        changed = self._changed
+        while self.machine.state == "running" and await self.machine.call(halting):
+            with contextlib.suppress(TimeoutError):  # not every end of a stop is told
+                await asyncio.wait_for(changed.wait(), LOOK_AGAIN_SECONDS)
+            changed = self._changed
+        return None if result is None else await self.machine.call(lambda: workstation.info(vm))
 
     async def console(self, vm: int) -> ConsoleStream:
         """The console of a VM (`Service`)."""
@@ -140,7 +157,11 @@ class _Arguments:
         return self.take("vm", int)
 
 
-_ACTIONS: dict[str, Callable[[Workstation, _Arguments], Any]] = {
+_Action = Callable[["Workstation", _Arguments], Any]
+
+_SETTLING = ("vm.stop", "vm.reboot", "vm.remove")
+
+_ACTIONS: dict[str, _Action] = {
     "vm.list": lambda station, _: station.vms(),
     "vm.config": lambda station, a: station.config(a.take("text", str), a.take("directory", str), a.take("file", str)),
     "vm.boot": lambda station, a: station.boot(a.vm),

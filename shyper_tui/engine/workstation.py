@@ -29,6 +29,7 @@ from shyper_tui.engine.shyper_machine import HARTS, Hooks, ShyperMachine
 from shyper_tui.engine.speed import Speedometer
 from shyper_tui.engine.symbols import Symbols
 from shyper_tui.ipc.messages import (
+    TICKS_PER_SECOND,
     EngineError,
     EngineOptions,
     EngineState,
@@ -153,7 +154,7 @@ class Workstation:
 
     def vms(self) -> list[VmInfo]:
         """All VMs by id."""
-        return [self._info(vm_id) for vm_id in sorted(self._manager.table)]
+        return [self.info(vm_id) for vm_id in sorted(self._manager.table)]
 
     def config(self, text: str, directory: str, file: str) -> VmInfo:
         """Adds a guest VM from a configuration's text."""
@@ -166,7 +167,7 @@ class Workstation:
             self._add(definition(vm_id, wanted, device_tree_overlay(wanted, folder)), kernel, ramdisk, wanted)
         except VmError as error:
             raise EngineError("vm", str(error)) from None
-        return self._info(vm_id)
+        return self.info(vm_id)
 
     def boot(self, vm: int) -> VmInfo:
         """Starts a pending VM."""
@@ -187,12 +188,20 @@ class Workstation:
         except VmError as error:
             raise EngineError("vm", str(error)) from None
 
+    def halting(self, vm: int) -> Callable[[], bool]:
+        """A function that says whether some core still runs this VM although it is to stop."""
+        try:
+            found = self._manager.vm(vm)
+        except VmError:
+            return lambda: False
+        return lambda: found.stopping
+
     def _manage(self, vm: int, action: Callable[[], None]) -> VmInfo:
         try:
             action()
         except VmError as error:
             raise EngineError("vm", str(error)) from None
-        return self._info(vm)
+        return self.info(vm)
 
     def _add(self, wanted: VmDefinition, kernel: bytes, ramdisk: bytes, config: VmConfig | None) -> None:
         self._manager.add(wanted, kernel, ramdisk)
@@ -205,7 +214,8 @@ class Workstation:
         """The rows of a table that belong to VMs that still exist."""
         return {vm: row for vm, row in table.items() if self._manager.table.get(vm) is row[0]}
 
-    def _info(self, vm_id: int) -> VmInfo:
+    def info(self, vm_id: int) -> VmInfo:
+        """One VM."""
         entry = self._manager.entry(vm_id)
         wanted, vm = entry.definition, entry.vm
         return VmInfo(
@@ -281,7 +291,9 @@ class Workstation:
     def status(self, state: str, message: str) -> MachineStatus:
         """The machine's numbers now."""
         machine = self.machine
-        self._speed.look([(hart.instructions, hart.cycle) for hart in machine.harts])
+        idle = all(hart.waiting for hart in machine.harts)
+        rate = machine.clock.divider * TICKS_PER_SECOND if idle else 0
+        self._speed.look([(hart.instructions, hart.cycle) for hart in machine.harts], rate)
         return MachineStatus(
             state=state,
             clock=machine.clock.name,
