@@ -52,17 +52,17 @@ def _captured(word: str, keys: tuple[str, ...], call: str, title: str) -> Action
 
 def _view(number: int, name: str, letter: str, title: str) -> Action:
     keys = (f"f{number}", letter)
-    return Action(f"view-{name}", Scope.EVERYWHERE, keys, f"app.view('{name}')", f"view: {title}")
+    return Action(f"view-{name}", Scope.EVERYWHERE, keys, f"app.view('{name}')", f"view: Show {title}")
 
 
 ACTIONS: tuple[Action, ...] = (
     Action("help", Scope.EVERYWHERE, ("f1", "question_mark"), "app.help", "help: Show keys", "Help"),
-    _view(2, "consoles", "C", "Consoles of all VMs"),
-    _view(3, "vcpus", "V", "vCPUs, registers and CSRs"),
-    _view(4, "plic", "P", "Physical and virtual PLIC"),
-    _view(5, "config", "E", "Edit a VM's configuration"),
-    _view(6, "debug", "D", "Consoles beside vCPUs and PLIC"),
-    _view(7, "overview", "O", "Everything at once"),
+    _view(2, "consoles", "C", "the consoles"),
+    _view(3, "vcpus", "V", "vCPUs with registers and CSRs"),
+    _view(4, "plic", "P", "the PLIC and the vPLICs"),
+    _view(5, "config", "E", "the editor for VM configurations"),
+    _view(6, "debug", "D", "consoles beside vCPUs and PLIC"),
+    _view(7, "overview", "O", "everything at once"),
     Action("zoom", Scope.EVERYWHERE, ("z",), "app.zoom", "pane: Zoom", "Zoom"),
     Action("next-pane", Scope.EVERYWHERE, ("tab",), "app.next_pane(1)", "pane: Focus the next one"),
     Action("previous-pane", Scope.EVERYWHERE, ("shift+tab",), "app.next_pane(-1)", "pane: Focus the previous one"),
@@ -103,12 +103,12 @@ ACTIONS: tuple[Action, ...] = (
     _captured("zoom", ("z",), "app.zoom", "pane: Zoom"),
     _captured("size", ("r",), "tell_size", "console: Tell the guest its size"),
     _captured("itself", ("right_square_bracket", PREFIX), "literal", "console: Send ctrl+] itself"),
-    Action("table-up", Scope.TABLE, ("up", "k"), "move(-1)", "table: Up"),
-    Action("table-down", Scope.TABLE, ("down", "j"), "move(1)", "table: Down"),
-    Action("table-page-up", Scope.TABLE, ("pageup",), "move_page(-1)", "table: A page up"),
-    Action("table-page-down", Scope.TABLE, ("pagedown",), "move_page(1)", "table: A page down"),
-    Action("table-top", Scope.TABLE, ("home", "g"), "move(-100000)", "table: Top"),
-    Action("table-end", Scope.TABLE, ("end", "G"), "move(100000)", "table: End"),
+    Action("table-up", Scope.TABLE, ("up", "k"), "move(-1)", "table: Move up"),
+    Action("table-down", Scope.TABLE, ("down", "j"), "move(1)", "table: Move down"),
+    Action("table-page-up", Scope.TABLE, ("pageup",), "move_page(-1)", "table: Move a page up"),
+    Action("table-page-down", Scope.TABLE, ("pagedown",), "move_page(1)", "table: Move a page down"),
+    Action("table-top", Scope.TABLE, ("home", "g"), "move(-100000)", "table: Move to the top"),
+    Action("table-end", Scope.TABLE, ("end", "G"), "move(100000)", "table: Move to the end"),
     Action("config-save", Scope.EDITOR, ("ctrl+s",), "save", "config: Save the file", "Save"),
     Action("config-apply", Scope.EDITOR, ("ctrl+r",), "apply", "config: Apply as a new VM and boot it", "Apply"),
     Action("config-next", Scope.EDITOR, ("ctrl+n",), "next_problem", "config: Go to the next problem", "Problem"),
