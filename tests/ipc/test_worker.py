@@ -113,9 +113,9 @@ async def test_a_wrong_configuration_comes_back_with_its_line(client: Client) ->
     text = SAMPLE.read_text().replace('"0b0010"', '"0b10000"')
     with pytest.raises(EngineError) as caught:
         await client.vm.config(text, str(SAMPLE.parent), "vm2.json")
-    found = caught.value.diagnostics[0]
+    found = next(found for found in caught.value.diagnostics if found.severity == "error")
     line = text[: text.index("0b10000")].count("\n") + 1
-    assert (caught.value.code, found.file, found.line, found.severity) == ("configuration", "vm2.json", line, "error")
+    assert (caught.value.code, found.file, found.line) == ("configuration", "vm2.json", line)
     for bad in ("", "{", "[]", "\x00", "{" * 5000):
         with pytest.raises(EngineError, match="in the configuration"):
             await client.vm.config(bad)
