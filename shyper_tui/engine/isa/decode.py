@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .instruction import COMPRESSED, INSTRUCTIONS, Compressed, Decoded, Instruction
+from .instruction import Compressed, Decoded, Instruction
+from .rows import COMPRESSED, INSTRUCTIONS
 
 
 @lru_cache(maxsize=1)
