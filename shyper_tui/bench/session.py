@@ -1,0 +1,103 @@
+"""A bench run: every measurement repeated, ours and QEMU's in turns."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from shyper_tui.bench.launch import LaunchError, Timing, timed
+from shyper_tui.bench.measurements import Measurement, UnavailableError, measurement
+from shyper_tui.bench.qemu import Qemu
+from shyper_tui.bench.report import Remark, Report, Result
+
+TIMEOUT = 600.0
+"""Seconds that one process may take."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with a text, what is done and how much there is to do."""
+
+_INSTRUCTIONS = re.compile(r"(\d+) instructions")
+
+
+def run(
+    names: Iterable[str], repeats: int, progress: Progress, complain: Callable[[str], None], qemu: Qemu | None = None
+) -> Report:
+    """Measures what is named. `complain` hears of what is skipped and what failed, one sentence each."""
+    report = Report(qemu.version if qemu else None, repeats)
+    with tempfile.TemporaryDirectory(prefix="shyper-tui-bench-") as folder:
+        found: list[Measurement] = []
+        for name in names:
+            try:
+                found.append(measurement(name, qemu, Path(folder)))
+            except UnavailableError as error:
+                report.skipped.append(Remark(name, str(error)))
+                complain(f"{name} is skipped: {error}")
+        if found:
+            warm_up(progress)
+        for what in found:
+            try:
+                report.results.append(measure(what, repeats, progress, complain))
+            except LaunchError as error:
+                report.failed.append(Remark(what.name, str(error)))
+                complain(f"{what.name} failed: {error}.")
+    return report
+
+
+def warm_up(progress: Progress) -> None:
+    """Compiles the core where it is not in the cache, so that no measurement contains that."""
+    from shyper_tui.engine.hart.program import program
+
+    program(lambda text, share: progress(text, int(100 * share), 100))
+
+
+def measure(
+    what: Measurement, repeats: int, progress: Progress, complain: Callable[[str], None] = lambda text: None
+) -> Result:
+    """The best of `repeats` runs of either side. Raises LaunchError when ours fails, or computes something else than
+    QEMU."""
+    ours: list[Timing] = []
+    theirs: list[Timing] = []
+    peer = what.peer
+    runs = repeats * (2 if peer else 1)
+    for turn in range(repeats):
+        progress(f"{what.name}, run {turn + 1} of {repeats}", len(ours) + len(theirs), runs)
+        ours.append(timed(what.ours, TIMEOUT))
+        if peer is not None:
+            progress(f"{what.name}, run {turn + 1} of {repeats}: QEMU", len(ours) + len(theirs), runs)
+            try:
+                theirs.append(timed(peer, TIMEOUT))
+            except LaunchError as error:
+                complain(f"{what.name} is not compared, QEMU failed: {error}.")
+                peer = None
+                theirs.clear()
+    _compare_outputs(what, ours + theirs)
+    best = min(ours, key=lambda timing: timing.seconds)
+    count = instructions(best.log)
+    other = min((timing.seconds for timing in theirs), default=None)
+    return Result(
+        what.name,
+        count,
+        round(best.seconds, 4),
+        round(count / best.seconds / 1e6, 1),
+        None if other is None else round(other, 4),
+        None if other is None else round(other / best.seconds, 3),
+    )
+
+
+def instructions(log: str) -> int:
+    """The number of instructions in the closing line of `shyper-tui machine` and `shyper-tui run`."""
+    match = _INSTRUCTIONS.search(log)
+    if match is None:
+        raise LaunchError("it did not tell how many instructions it has executed")
+    return int(match[1])
+
+
+def _compare_outputs(what: Measurement, timings: list[Timing]) -> None:
+    """A program prints a checksum of its results; a wrong result is no measurement."""
+    if what.ours.until is not None:
+        return
+    answers = {timing.output.decode("utf-8", "replace").strip() for timing in timings}
+    if len(answers) > 1:
+        raise LaunchError(f"its runs had different results: {' / '.join(sorted(answers))}")
