@@ -64,7 +64,9 @@ class Loaded:
 
     def __init__(self, object_file: bytes) -> None:
         machine = _target_machine()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly("", llvm.create_context()), machine)
+        empty = llvm.parse_assembly("", llvm.create_context())
+        # llvmlite's memory manager keeps the sections together; LLVM's own may spread them beyond 32-bit relocations
+        self._engine = llvm.create_mcjit_compiler(empty, machine, use_lmm=True)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_file))
         self._engine.finalize_object()
 

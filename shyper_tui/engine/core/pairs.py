@@ -1,7 +1,7 @@
 """Which neighbouring instructions share a handler.
 
-A fused pair saves a dispatch. The list comes from counting neighbours in kernel boots and benchmarks; only pairs whose
-first instruction never leaves the straight line qualify.
+A fused pair saves a dispatch. The list is what `shyper_tui.bench.neighbours` counted in kernel boots, a shell and the
+benchmark programs: pairs.json, most frequent first, as [[name, length], [name, length, result goes to x0]].
 """
 
 from __future__ import annotations
@@ -12,19 +12,15 @@ from pathlib import Path
 from .decoder import HandlerTable
 from .interpreter import Handler
 
-MAXIMUM = 200
+MAXIMUM = 300
 
 
 def fused_pairs(table: HandlerTable) -> list[tuple[Handler, Handler]]:
     """The pairs to generate, most frequent first."""
     chosen = []
     pairs = json.loads((Path(__file__).parent / "pairs.json").read_text())
-    for (first, first_length), (second, second_length) in pairs:
-        discard = second in ("j", "jr")
-        name = {"j": "jal", "jr": "jalr"}.get(second, second)
-        a = table.handlers[table.number(first, first_length) - 1]
-        b = table.handlers[table.number(name, second_length, discard=discard) - 1]
+    for (first, first_length), (second, second_length, to_x0) in pairs[:MAXIMUM]:
+        numbers = (table.number(first, first_length), table.number(second, second_length, discard=bool(to_x0)))
+        a, b = (table.handlers[number - 1] for number in numbers)
         chosen.append((a, b))
-        if len(chosen) == MAXIMUM:
-            break
     return chosen

@@ -54,8 +54,9 @@ class Program:
         self.call: dict[str, Any] = {name: self._loaded.function(name, count) for name, count in EXPORTED.items()}
 
 
-def generate(*, fuse: bool = True) -> tuple[str, tuple[bytes, bytes]]:
-    """(IR of the whole program, (decode table, pair table))."""
+def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple[bytes, bytes]]:
+    """(IR of the whole program, (decode table, pair table)). `semantics_of(layout, number)` replaces the interpreter's
+    semantics, for programs that measure."""
     # the generator is only needed when the cache misses
     from shyper_tui.engine.core.decoder import HandlerTable, decode16_table, emit_decoder
     from shyper_tui.engine.core.hostfloat import DECLARATIONS
@@ -75,8 +76,8 @@ def generate(*, fuse: bool = True) -> tuple[str, tuple[bytes, bytes]]:
     parts += NATIVE
     parts.append(emit_decoder(LAYOUT, table))
     symbols = ["op_illegal"]
-    for handler in table.handlers:
-        semantics = InterpreterSemantics(LAYOUT)
+    for number, handler in enumerate(table.handlers, 1):
+        semantics = semantics_of(LAYOUT, number) if semantics_of else InterpreterSemantics(LAYOUT)
         semantics.run(handler, last=True)
         parts.append(handler_function(handler.symbol, semantics.body()))
         symbols.append(handler.symbol)

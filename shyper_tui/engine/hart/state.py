@@ -92,6 +92,9 @@ FIELDS: list[tuple[str, int]] = [
     ("wide_1g", 1),
     ("decode16", 1),
     ("pair_table", 1),
+    # only in programs that count neighbours (bench.neighbours): a table of counts, and the last handler's number
+    ("neighbours", 1),
+    ("last_handler", 1),
 ]
 
 LAYOUT = Layout(FIELDS)
