@@ -1,0 +1,148 @@
+"""The workstation on a real engine with the two embedded guests: typed keys reach a shell, its answer reaches the
+screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+
+from shyper_tui import images
+from shyper_tui.app import ShyperApp, engine_factory
+from shyper_tui.screens.dialogs import Choice
+from shyper_tui.widgets.config_editor import ConfigPane
+from shyper_tui.widgets.console_pane import ConsolePane
+from shyper_tui.widgets.plic import PlicPane
+from shyper_tui.widgets.vcpus import VcpusPane
+
+SECONDS = 60
+
+
+def missing() -> str:
+    try:
+        images.embedded("supervisor")
+        images.embedded("guest")
+    except images.ImageError as error:
+        return str(error)
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"no embedded guests: {missing()}")
+
+
+class Live:
+    """A running workstation with real guests."""
+
+    def __init__(self, app: ShyperApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not condition():  # noqa: ASYNC110 (a terminal's text has no event to wait for)
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"{what} within {SECONDS} s; consoles: {self.consoles()}") from None
+
+    def consoles(self) -> dict[int, str]:
+        return {vm: console.terminal.text() for vm, console in self.app.session.consoles.items()}
+
+    def text(self, vm: int) -> str:
+        console = self.app.session.consoles.get(vm)
+        return console.terminal.text(scrollback=True) if console is not None else ""
+
+    async def type(self, vm: int, line: str) -> None:
+        """Go to the VM's console, capture it, type a line, release."""
+        assert self.app.workstation is not None
+        self.app.action_console(vm)
+        await self.until(lambda: self.pane(vm) and self.pane(vm).view.has_focus, f"no console of vm{vm}")  # type: ignore[union-attr]
+        pane = self.pane(vm)
+        assert pane is not None
+        pane.view.action_capture()
+        for char in line:
+            self.app.post_message(events.Key(char, char))
+        self.app.post_message(events.Key("enter", "\r"))
+        self.app.post_message(events.Key("f12", None))
+        await self.until(lambda: not pane.view.captured, "the console was not released")
+
+    def pane(self, vm: int) -> ConsolePane | None:
+        assert self.app.workstation is not None
+        panes = [pane for pane in self.app.workstation.view.panes if isinstance(pane, ConsolePane)]
+        return next((pane for pane in panes if pane.current == vm), None)
+
+
+@asynccontextmanager
+async def open_live(tmp_path: Path) -> AsyncIterator[Live]:
+    app = ShyperApp(engine_factory({"embedded": True, "clock": "wall", "log_dir": str(tmp_path)}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        live = Live(app, pilot)
+        await live.until(lambda: "mvm#" in live.text(0) and "gvm#" in live.text(1), "no prompts")
+        yield live
+
+
+async def test_typed_commands_are_answered_by_both_guests(tmp_path: Path) -> None:
+    async with open_live(tmp_path) as live:
+        await live.type(0, "shyper vm list")
+        await live.until(lambda: "embedded-guest" in live.text(0), "the supervisor did not list the VMs")
+        await live.type(1, "help")
+        await live.until(lambda: live.text(1).count("gvm#") >= 2, "the guest did not answer")
+        assert "help" in live.text(1)
+
+
+async def test_state_views_show_what_the_client_reads(tmp_path: Path) -> None:
+    async with open_live(tmp_path) as live:
+        app = live.app
+        assert app.workstation is not None
+        app.action_view("vcpus")
+        vcpus = app.workstation.view.query_one(VcpusPane)
+        await live.until(lambda: vcpus.snapshot is not None, "no vCPUs")
+        await app.session.engine.pause()  # type: ignore[union-attr]
+        engine = app.session.engine
+        assert engine is not None
+        asked = await engine.vcpus()
+        await live.until(lambda: vcpus.snapshot == asked, "the pane did not come to the paused state")
+        assert f"{asked.vcpus[0].pc:016x}" in vcpus.table.text
+        assert f"{asked.vcpus[0].csrs['hgatp']:016x}" in vcpus.details.text
+        app.action_view("plic")
+        plic = app.workstation.view.query_one(PlicPane)
+        wanted = await engine.plic()
+        await live.until(lambda: plic.snapshot == wanted, "no PLIC")
+        assert wanted.controllers[0].name in plic.view.text
+
+
+async def test_an_edited_guest_boots_from_the_editor(tmp_path: Path) -> None:
+    async with open_live(tmp_path) as live:
+        app = live.app
+        assert app.workstation is not None
+        app.action_view("config")
+        pane = app.workstation.view.query_one(ConfigPane)
+        text = pane.editor.text.replace('"embedded-guest"', '"second"').replace("0b0010", "0b0100")
+        pane.editor.text = text.replace('"master": 1', '"master": 2')
+        pane.action_apply()
+        await live.until(lambda: [vm for vm in app.session.vms if vm.name == "second"], "it was not configured")
+        vm = next(vm for vm in app.session.vms if vm.name == "second")
+        await live.until(lambda: "gvm#" in live.text(vm.id), "the second guest did not come to its prompt")
+        await live.type(vm.id, "help")
+        await live.until(lambda: live.text(vm.id).count("gvm#") >= 2, "the second guest did not answer")
+
+
+async def test_a_killed_engine_is_reported_and_restarted(tmp_path: Path) -> None:
+    async with open_live(tmp_path) as live:
+        app = live.app
+        process = app.session.engine._process  # type: ignore[union-attr]
+        process.process.kill()
+        await live.until(lambda: isinstance(app.screen, Choice), "no report")
+        assert isinstance(app.screen, Choice)
+        assert "killed by signal 9" in app.screen.text
+        app.post_message(events.Key("r", "r"))
+        await live.until(lambda: app.session.engine is not None and app.session.status is not None, "no restart")
+        await live.until(lambda: live.text(0).rstrip().endswith("mvm#"), "no prompt after the restart")
+        await live.type(0, "help")
+        restarted = live.text(0).rpartition("[the engine was restarted]")[2]
+        await live.until(lambda: "help" in live.text(0).rpartition("restarted]")[2], f"no answer: {restarted}")
