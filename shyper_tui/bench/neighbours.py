@@ -1,14 +1,13 @@
-"""Counts which instructions follow each other, to choose the pairs that share a handler (`engine/core/pairs.json`).
+"""Counts which instructions follow each other, to choose what shares a handler (`engine/core/fused.json`).
 
-    python -m shyper_tui.bench.neighbours PROGRAM.elf... [--linux] > pairs.json
+    python -m shyper_tui.bench.neighbours PROGRAM.elf... > fused.json
 
-Every workload counts the same; a pair's rank is its summed share of executed instructions. Only neighbours that were reached
+Every workload counts the same; a sequence's rank is its summed share of executed instructions. Only neighbours that were reached
 by falling through count, because only those can be fused.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import sys
 from collections import Counter
@@ -24,25 +23,31 @@ from shyper_tui.engine.hart.program import Program, generate
 from shyper_tui.engine.isa.value import Value
 from shyper_tui.engine.machine import Machine
 
-ENDS_LINE = ("jal", "jalr", "ecall", "ebreak", "mret", "sret", "wfi")
-LISTED = 400
+PAIRS, TRIPLES = 400, 300
+Sequence = tuple[Handler, ...]
 
 
 class CountingSemantics(InterpreterSemantics):
-    """An interpreter handler that first counts (previous handler, this handler)."""
+    """An interpreter handler that first counts itself after the two handlers before it."""
 
     def __init__(self, layout: Layout, number: int, handlers: int) -> None:
         super().__init__(layout)
-        slot = self.s.neighbours + ((self.s.last_handler * handlers + number) << 3)
+        last, before = self.get("last_handlers", 0), self.get("last_handlers", 1)
+        slot = self.s.neighbours + (((before * handlers + last) * handlers + number) << 3)
         self.host_store(slot, self.host_load(slot) + 1)
-        self.s.last_handler = number
+        self.set("last_handlers", last, 1)
+        self.set("last_handlers", number, 0)
+
+    def _line_ends(self) -> None:
+        self.set("last_handlers", 0, 0)
+        self.set("last_handlers", 0, 1)
 
     def jump_relative(self) -> None:
-        self.s.last_handler = 0
+        self._line_ends()
         super().jump_relative()
 
     def jump(self, target: Value) -> None:
-        self.s.last_handler = 0
+        self._line_ends()
         super().jump(target)
 
 
@@ -52,19 +57,26 @@ def counting_program(table: HandlerTable) -> Program:
     return Program(Compiled(compile_ir(ir), tables))
 
 
-def count(core: Program, table: HandlerTable, prepare: Callable[[Program], Machine]) -> Counter[tuple[Handler, Handler]]:
-    """Executions of each pair of neighbours in one workload."""
+def count(core: Program, table: HandlerTable, prepare: Callable[[Program], Machine]) -> Counter[Sequence]:
+    """Executions of each two and three neighbours in one workload, and of `()`: all instructions."""
     machine = prepare(core)
-    counts = Block(8 * table.count * table.count)
+    counts = Block(8 * table.count**3)
     for hart in machine.harts:
         hart.set("neighbours", counts.address)
     machine.run()
-    words = (ctypes.c_uint64 * (table.count * table.count)).from_address(counts.address)
-    found: Counter[tuple[Handler, Handler]] = Counter()
-    for index, times in enumerate(words):
-        first, second = divmod(index, table.count)
-        if times and first and second:
-            found[table.handlers[first - 1], table.handlers[second - 1]] = times
+    found: Counter[Sequence] = Counter()
+    handlers = (None, *table.handlers)
+    for index, times in enumerate(memoryview(counts.bytes).cast("Q")[: table.count**3]):
+        if not times:
+            continue
+        both, third = divmod(index, table.count)
+        a, b, c = (handlers[number] for number in (*divmod(both, table.count), third))
+        assert c is not None
+        found[()] += times
+        if b and _straight(b) and _simple(c):
+            found[b, c] += times
+            if a and _straight(a):
+                found[a, b, c] += times
     return found
 
 
@@ -83,28 +95,38 @@ def elf_workload(file: Path) -> Callable[[Program], Machine]:
     return prepare
 
 
-def fusible(first: Handler, second: Handler) -> bool:
-    """The first never leaves the straight line, and the second stays in the page."""
-    straight = not first.instruction.relative and first.instruction.name not in ENDS_LINE
-    system = {"rv_zicsr", "rv_privileged", "rv_h"}
-    return straight and not second.far and not {first.instruction.chapter, second.instruction.chapter} & system
+def _straight(handler: Handler) -> bool:
+    """Never leaves the straight line, except for an exception."""
+    return _simple(handler) and not handler.instruction.relative and handler.instruction.name != "jalr"
+
+
+def _simple(handler: Handler) -> bool:
+    """Can be part of a fused sequence: no system instruction, no branch to another page."""
+    return not handler.far and handler.instruction.chapter not in ("rv_zicsr", "rv_privileged", "rv_h")
+
+
+def ranked(counts: list[Counter[Sequence]]) -> str:
+    """The sequences as JSON, by their share of all instructions."""
+    share: Counter[Sequence] = Counter()
+    for found in counts:
+        for sequence, times in found.items():
+            if sequence:
+                share[sequence] += round(1e9 * times / found[()])
+    lines = []
+    for length, listed in ((2, PAIRS), (3, TRIPLES)):
+        best = [sequence for sequence, _ in share.most_common() if len(sequence) == length][:listed]
+        lines += [json.dumps([[h.instruction.name, h.length, int(h.discard)] for h in sequence]) for sequence in best]
+    return "[\n" + ",\n".join(lines) + "\n]"
 
 
 def main(arguments: list[str]) -> None:
     table = HandlerTable()
     core = counting_program(table)
-    share: Counter[tuple[str, int, str, int, bool]] = Counter()
+    counts = []
     for argument in arguments:
-        counts = count(core, table, elf_workload(Path(argument)))
-        total = sum(counts.values())
-        for (first, second), times in counts.items():
-            if fusible(first, second):
-                share[
-                    first.instruction.name, first.length, second.instruction.name, second.length, second.discard
-                ] += round(1e9 * times / total)
-        print(f"{argument}: {total} neighbours", file=sys.stderr)
-    chosen = [[[a, la], [b, lb, int(x0)]] for (a, la, b, lb, x0), _ in share.most_common(LISTED)]
-    print("[\n" + ",\n".join(json.dumps(pair) for pair in chosen) + "\n]")
+        counts.append(count(core, table, elf_workload(Path(argument))))
+        print(f"{argument}: {counts[-1][()]} instructions", file=sys.stderr)
+    print(ranked(counts))
 
 
 if __name__ == "__main__":

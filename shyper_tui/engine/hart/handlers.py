@@ -44,7 +44,7 @@ def budget(b: LlvmBuilder) -> Value:
 
 
 def emit_handlers(handlers: int, *, fuse: bool) -> str:
-    """IR of all of them. `handlers`: entries in a row of the pair table. `fuse`: decoding looks for fused pairs."""
+    """IR of all of them. `handlers`: columns of the table of fused sequences. `fuse`: decoding looks for them."""
     h = Handlers()
     _exits(h)
     _exceptions(h)
@@ -119,13 +119,16 @@ def _after_trap(b: HandlerBuilder, python: Value, bud: Value | str) -> None:
     """A trap entry has been made: to Python, or on at the vector."""
     with b.if_(python != 0, False):
         b.tail("@exit_pc", int(Reason.TRAP), b.s.pc, budget=bud)
+    left = bud if isinstance(bud, Value) else Value(b, bud)
+    with b.if_(left.slt(0), False):  # also ends a loop of faulting trap vectors
+        b.tail("@resync", b.s.pc, budget=bud)
     context = b.pointer(b.call("select_context"))
     b.jump_to(b.s.pc, bud, context)
 
 
 def _exceptions(h: Handlers) -> None:
     with h.handler("raise_exception") as (b, cause, tval, epc):
-        _after_trap(b, b.call("exception", cause, tval, epc), "%bud")
+        _after_trap(b, b.call("exception", cause, tval, epc), b.define("sub i64 %bud, 1"))
     with h.handler("raise_instruction") as (b, cause, *_):
         # tval is the instruction itself
         record = b.address("%rec")
@@ -268,7 +271,7 @@ def _memory(h: Handlers) -> None:
             b.tail("@raise_exception", Cause.STORE_ACCESS, va, b.record_pc())
         page = (pa - s.ram_base) >> 12
         with b.if_(b.host_load(s.page_records + (page << 3)) != 0, False):
-            b.call("drop_records", page)
+            b.tail("@exit_slow")  # decoded code, perhaps this very page: never in a write TLB
         b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, s.ram_addend + pa - va)
         b.host_store(s.page_written + page, 1, 0, 8)
         _again(b)
@@ -287,7 +290,7 @@ def _handler_address(b: LlvmBuilder, number: Value) -> Value:
     return b.peek(b.gep("@handlers", number << 3))
 
 
-def _code(h: Handlers, pair_row: int) -> None:
+def _code(h: Handlers, row_length: int) -> None:
     with h.handler("fetch_miss") as (b, target, _, _):
         found = b.call("fill_execute", b.address("%tlb"), target)
         with b.if_(found.slt(0), False):
@@ -312,8 +315,8 @@ def _code(h: Handlers, pair_row: int) -> None:
             word.value = b.host_load(host, 0, 32, align=2).zext()
         number = b.call("decode_word", word.value, record, offset)
         chosen = b.variable(_handler_address(b, number))
-        if pair_row:
-            _fuse(b, pair_row, record, offset, host, word.value, number, chosen)
+        if row_length:
+            _fuse(b, row_length, record, offset, host, word.value, number, chosen)
         b.host_store(record, chosen.value)
         b.tail(b.pointer(chosen.value))
 
@@ -344,7 +347,7 @@ def _code(h: Handlers, pair_row: int) -> None:
 
 def _fuse(
     b: HandlerBuilder,
-    pair_row: int,
+    row_length: int,
     record: Value,
     offset: Value,
     host: Value,
@@ -352,21 +355,33 @@ def _fuse(
     number: Value,
     chosen: Variable,
 ) -> None:
-    """Decodes the following instruction too and takes the pair's handler when there is one."""
-    length = ((word & 3) == 3).select(b.const(4), b.const(2))
-    second_offset = offset + length
-    row = b.s.pair_table + ((number * pair_row) << 1)
-    with b.if_((number != 0) & second_offset.ult(4093)):
-        second_host = host + length
-        second = b.variable(b.host_load(second_host, 0, 16).zext())
-        with b.if_((second.value & 3) == 3):
-            second.value = b.host_load(second_host, 0, 32, align=2).zext()
-        second_record = record + (length << 3)
-        undecoded = b.host_load(second_record) == b.address("@decode_record")
-        second_number = b.call("decode_word", second.value, second_record, second_offset)
+    """Decodes the following instructions too, as long as they continue a fused sequence, and takes its handler."""
+    sequence = b.variable(number)
+    distance = b.variable(((word & 3) == 3).select(b.const(4), b.const(2)))
+    steps = b.variable(1)
+    with b.loop() as following:
+        ahead = distance.value
+        with b.if_((sequence.value == 0) | (steps.value == LONGEST) | (offset + ahead).uge(4093)):
+            following.leave()
+        parcel = b.variable(b.host_load(host + ahead, 0, 16).zext())
+        length = b.variable(2)
+        with b.if_((parcel.value & 3) == 3):
+            parcel.value = b.host_load(host + ahead, 0, 32, align=2).zext()
+            length.value = 4
+        next_record = record + (ahead << 3)
+        undecoded = b.host_load(next_record) == b.address("@decode_record")
+        next_number = b.call("decode_word", parcel.value, next_record, offset + ahead)
         with b.if_(undecoded):
-            b.host_store(second_record, _handler_address(b, second_number))
-        pair = b.host_load(row + (second_number << 1), 0, 16).zext()
-        with b.if_(pair != 0):
-            chosen.value = _handler_address(b, pair)
+            b.host_store(next_record, _handler_address(b, next_number))
+        entry = b.s.fused_table + ((sequence.value * row_length + next_number) << 1)
+        fused = b.host_load(entry, 0, 16).zext()
+        with b.if_(fused == 0):
+            following.leave()
+        chosen.value = _handler_address(b, fused)
+        sequence.value = fused
+        distance.value = ahead + length.value
+        steps.value = steps.value + 1
 
+
+LONGEST = 3
+"""Instructions in a fused sequence; `records.REACH` follows from it."""

@@ -143,9 +143,9 @@ class Hart:
             "all_contexts_end": contexts + memory.harts * tlb.CONTEXTS * tlb.CONTEXT_SIZE,
         }.items():
             self.set(name, value)
-        self._tables = [Block(len(table)) for table in (program.decode16, program.pairs)]
+        self._tables = [Block(len(table)) for table in (program.decode16, program.fused)]
         for name, block, table in zip(
-            ("decode16", "pair_table"), self._tables, (program.decode16, program.pairs), strict=True
+            ("decode16", "fused_table"), self._tables, (program.decode16, program.fused), strict=True
         ):
             block.bytes[: len(table)] = table
             self.set(name, block.address)
@@ -158,7 +158,7 @@ class Hart:
                 self.set(field, 0, k)
         for name in STORED:
             self.set(name, 0)
-        for name in ("fflags", "frm", "virt", "lines", "mip_soft", "waiting", "reservation", "hvip", "pmp_count"):
+        for name in ("mstatus", "hstatus", "vsstatus", "fflags", "frm", "virt", "lines", "mip_soft", "waiting", "reservation"):
             self.set(name, 0)
         for k in range(16):
             self.set("pmpcfg", 0, k)
@@ -320,7 +320,9 @@ class Hart:
 
     def raise_exception(self, cause: int, tval: int) -> bool:
         """Takes an exception at the current pc; True when the mode it enters is Python software."""
-        return bool(self.native["exception"](self.address, cause, tval & MASK64, self.pc))
+        python = bool(self.native["exception"](self.address, cause, tval & MASK64, self.pc))
+        self.words[_DEADLINE] += 1
+        return python
 
 
 def _fence_arguments(address: int | None, space: int | None) -> tuple[int, int, int]:

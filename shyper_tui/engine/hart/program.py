@@ -50,19 +50,19 @@ class Program:
 
     def __init__(self, compiled: Compiled) -> None:
         self._loaded = Loaded(compiled.object)
-        self.decode16, self.pairs = compiled.tables
+        self.decode16, self.fused = compiled.tables
         self.call: dict[str, Any] = {name: self._loaded.function(name, count) for name, count in EXPORTED.items()}
 
 
 def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple[bytes, bytes]]:
-    """(IR of the whole program, (decode table, pair table)). `semantics_of(layout, number)` replaces the interpreter's
+    """(IR of the whole program, (decode table, table of fused sequences)). `semantics_of(layout, number)` replaces the interpreter's
     semantics, for programs that measure."""
     # the generator is only needed when the cache misses
     from shyper_tui.engine.core.decoder import HandlerTable, decode16_table, emit_decoder
     from shyper_tui.engine.core.hostfloat import DECLARATIONS
-    from shyper_tui.engine.core.interpreter import CONVENTION, InterpreterSemantics, handler_function
+    from shyper_tui.engine.core.interpreter import CONVENTION, Handler, InterpreterSemantics, handler_function
     from shyper_tui.engine.core.llvm import METADATA
-    from shyper_tui.engine.core.pairs import fused_pairs
+    from shyper_tui.engine.core.fused import fused_sequences
 
     from . import csr, interrupts, protection, timers, translation, traps  # noqa: F401  (they register functions)
     from .functions import FUNCTIONS
@@ -81,17 +81,19 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
         semantics.run(handler, last=True)
         parts.append(handler_function(handler.symbol, semantics.body()))
         symbols.append(handler.symbol)
-    pairs = bytearray(2 * table.count * table.count)
-    for first, second in fused_pairs(table) if fuse else ():
-        semantics = InterpreterSemantics(LAYOUT, steps=2)
-        semantics.run(first, last=False)
-        semantics.run(second, last=True)
-        symbol = f"pair_{first.symbol}_{second.symbol}"
-        parts.append(handler_function(symbol, semantics.body()))
-        a = table.number(first.instruction.name, first.length, far=first.far, discard=first.discard)
-        b = table.number(second.instruction.name, second.length, far=second.far, discard=second.discard)
-        struct.pack_into("<H", pairs, 2 * (a * table.count + b), len(symbols))
-        symbols.append(symbol)
+    sequences = fused_sequences(table) if fuse else []
+    # which handler a sequence of two continues to: a row per handler or pair, a column per handler
+    numbers: dict[tuple[Handler, ...], int] = {(handler,): n for n, handler in enumerate(table.handlers, 1)}
+    following = bytearray(2 * table.count * (table.count + len(sequences)))
+    for sequence in sequences:
+        semantics = InterpreterSemantics(LAYOUT, steps=len(sequence))
+        for step, handler in enumerate(sequence, 1):
+            semantics.run(handler, last=step == len(sequence))
+        numbers[sequence] = len(symbols)
+        symbols.append("__".join(handler.symbol for handler in sequence))
+        parts.append(handler_function(symbols[-1], semantics.body()))
+        row, column = numbers[sequence[:-1]], numbers[sequence[-1:]]
+        struct.pack_into("<H", following, 2 * (row * table.count + column), numbers[sequence])
     parts.append(emit_handlers(table.count, fuse=fuse))
     parts.append(
         f"@handlers = internal constant [{len(symbols)} x ptr] [{', '.join('ptr @' + s for s in symbols)}]\n"
@@ -102,7 +104,7 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
     for name in EXPORTED:
         ir = ir.replace(f"define internal i64 @{name}(", f"define i64 @{name}(")
     assert CONVENTION in ir
-    return ir + METADATA, (decode16_table(table), bytes(pairs))
+    return ir + METADATA, (decode16_table(table), bytes(following))
 
 
 @lru_cache(maxsize=1)

@@ -91,10 +91,10 @@ FIELDS: list[tuple[str, int]] = [
     ("wide_2m", 64),  # which 2 MiB regions were filled from superpages, hashed
     ("wide_1g", 1),
     ("decode16", 1),
-    ("pair_table", 1),
-    # only in programs that count neighbours (bench.neighbours): a table of counts, and the last handler's number
+    ("fused_table", 1),
+    # only in programs that count neighbours (bench.neighbours): a table of counts, and the last two handlers' numbers
     ("neighbours", 1),
-    ("last_handler", 1),
+    ("last_handlers", 2),
 ]
 
 LAYOUT = Layout(FIELDS)

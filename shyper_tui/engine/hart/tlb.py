@@ -270,7 +270,7 @@ def fill(b: LlvmBuilder, context: Value, va: Value, pa: Value, table: Value, add
     with b.if_(s.walk_global == 0):
         b.host_store(context, 1, tlb.NON_GLOBAL)
     with b.if_(s.walk_size != 12, False):
-        with b.if_(s.walk_size == 21):
+        with b.if_(s.walk_size.ult(30)):
             region = (va >> 21) & 4095
             b.set("wide_2m", b.get("wide_2m", region >> 6) | (b.const(1) << (region & 63)), region >> 6)
         with b.if_(s.walk_size == 30):
@@ -348,9 +348,9 @@ def drop_records(b: LlvmBuilder, page: Value) -> None:
 
 @native("base pa size")
 def invalidate_records(b: LlvmBuilder, base: Value, pa: Value, size: Value) -> None:
-    """`size` bytes at `pa` were stored: resets every record whose instruction, or fused pair, may contain them."""
+    """`size` bytes at `pa` were stored: resets every record whose instruction, or fused sequence, may contain them."""
     offset = pa & 0xFFF
-    first = offset.ult(8).select(b.const(0), (offset - 8) & ~1)
+    first = offset.ult(records.REACH).select(b.const(0), (offset - records.REACH) & ~1)
     _reset_records(b, base, "decode_record", first, offset + size)
     stores = b.host_load(base, records.STORES) + 1
     b.host_store(base, stores, records.STORES)
