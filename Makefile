@@ -1,6 +1,6 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-.PHONY: run test lint bench install clean
+.PHONY: run test lint bench guests images install clean help
 
 run: $(VENV)/.installed ## open the workstation
 	$(VENV)/bin/shyper-tui
@@ -12,6 +12,14 @@ lint: $(VENV)/.installed-dev ## linters, types, import contracts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+images: $(VENV)/.installed ## fetch Debian's Linux for the managing VM and the guests
+	$(VENV)/bin/shyper-tui images fetch
+
+guests: $(VENV)/.installed-dev ## build the embedded guests and the bench programs again
+	$(PYTHON) guests/build.py
+
+install: $(VENV)/.installed ## only install into .venv
 
 bench: $(VENV)/.installed ## measure, compared with QEMU where it is installed
 	$(VENV)/bin/shyper-tui bench
@@ -27,5 +35,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PYTHON) -m pip install --quiet --retries 5 -e '.[dev]'
 	touch $@
 
-clean:
+clean: ## remove .venv
 	rm -rf $(VENV)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
