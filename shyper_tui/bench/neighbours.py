@@ -2,8 +2,8 @@
 
     python -m shyper_tui.bench.neighbours PROGRAM.elf... > fused.json
 
-Every workload counts the same; a sequence's rank is its summed share of executed instructions. Only neighbours that were reached
-by falling through count, because only those can be fused.
+Every workload counts the same; a sequence's rank is its summed share of executed instructions. Only neighbours that
+were reached by falling through count, because only those can be fused.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class CountingSemantics(InterpreterSemantics):
 
 def counting_program(table: HandlerTable) -> Program:
     """The core with counting handlers and no fused pairs."""
-    ir, tables = generate(fuse=False, semantics_of=lambda layout, number: CountingSemantics(layout, number, table.count))
+    def semantics(layout: Layout, number: int) -> CountingSemantics:
+        return CountingSemantics(layout, number, table.count)
+
+    ir, tables = generate(fuse=False, semantics_of=semantics)
     return Program(Compiled(compile_ir(ir), tables))
 
 

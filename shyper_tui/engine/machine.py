@@ -273,8 +273,10 @@ class Machine:
         tick = self._next_event()
         if tick is not None:
             soonest = min(soonest, self.clock.cycle_of(tick))
-        if soonest == NEVER and limit is None and not self._posted.qsize() and not self._stopping:
-            self._wake.wait()
+        if soonest == NEVER and limit is None:
+            # only another thread can end this; `run` clears the event before it looks at what was posted
+            if not self._posted.qsize() and not self._stopping:
+                self._wake.wait()
             return
         target = self.clock.sleep_until(self.cycle, soonest, self._wake)
         if limit is not None:

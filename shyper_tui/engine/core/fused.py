@@ -1,7 +1,7 @@
 """Which neighbouring instructions share a handler.
 
-A fused sequence saves dispatches. The list is what `shyper_tui.bench.neighbours` counted in kernel boots, a shell and the
-benchmark programs, most frequent first: pairs, then triples, as [name, length, result goes to x0].
+A fused sequence saves dispatches. The list is what `shyper_tui.bench.neighbours` counted in kernel boots, a shell and
+the benchmark programs, most frequent first: pairs, then triples, as [name, length, result goes to x0].
 """
 
 from __future__ import annotations

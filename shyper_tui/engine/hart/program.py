@@ -55,14 +55,16 @@ class Program:
 
 
 def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple[bytes, bytes]]:
-    """(IR of the whole program, (decode table, table of fused sequences)). `semantics_of(layout, number)` replaces the interpreter's
-    semantics, for programs that measure."""
+    """(IR of the whole program, (decode table, table of fused sequences)).
+
+    `semantics_of(layout, number)` replaces the interpreter's semantics, for programs that measure.
+    """
     # the generator is only needed when the cache misses
     from shyper_tui.engine.core.decoder import HandlerTable, decode16_table, emit_decoder
+    from shyper_tui.engine.core.fused import fused_sequences
     from shyper_tui.engine.core.hostfloat import DECLARATIONS
     from shyper_tui.engine.core.interpreter import CONVENTION, Handler, InterpreterSemantics, handler_function
     from shyper_tui.engine.core.llvm import METADATA
-    from shyper_tui.engine.core.fused import fused_sequences
 
     from . import csr, interrupts, protection, timers, translation, traps  # noqa: F401  (they register functions)
     from .functions import FUNCTIONS
