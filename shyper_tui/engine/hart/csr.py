@@ -245,14 +245,14 @@ def _write_menvcfg(b: Builder, value: Value, now: Value) -> int:
     b.s.menvcfg = value & ENVCFG
     # what machine level forbids reads as zero at hypervisor level
     b.s.henvcfg = b.s.henvcfg & (value | Envcfg.FIOM)
-    b.call("update_timers")
+    b.call("timers_at", now)
     b.call("flush_translations")
     return 1
 
 
 def _write_henvcfg(b: Builder, value: Value, now: Value) -> int:
     b.s.henvcfg = value & ENVCFG & (b.s.menvcfg | Envcfg.FIOM)
-    b.call("update_timers")
+    b.call("timers_at", now)
     b.call("flush_translations")
     return 1
 
@@ -316,7 +316,7 @@ _fixed(0xE12, "hgeip")
 def _timer(number: int, name: str) -> None:
     def write(b: Builder, value: Value, now: Value) -> int:
         b.set(name, value)
-        b.call("update_timers")
+        b.call("timers_at", now)
         return 1
 
     _add(number, name, lambda b, now: b.get(name), write)

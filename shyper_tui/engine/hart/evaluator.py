@@ -19,8 +19,8 @@ from .state import LAYOUT
 from .translation import FETCH, LOAD, LOAD_EXECUTABLE, STORE
 
 MASK64 = (1 << 64) - 1
-PC, DEADLINE, PRV, VIRT, RESERVATION, RESERVED = (
-    LAYOUT.index(name) for name in ("pc", "deadline", "prv", "virt", "reservation", "reserved_value")
+PC, DEADLINE, PRV, VIRT, RESERVATION, RESERVED, RAM_ADDEND = (
+    LAYOUT.index(name) for name in ("pc", "deadline", "prv", "virt", "reservation", "reserved_value", "ram_addend")
 )
 FAULT_GVA, HSTATUS = LAYOUT.index("fault_gva"), LAYOUT.index("hstatus")
 
@@ -80,7 +80,9 @@ class Evaluator:
                 s, decoded.rd, decoded.rs1, decoded.rs2, decoded.imm, pc, decoded.length, word
             )
         except Trapped as trap:
-            return bool(self._functions["exception"](s, trap.cause, trap.tval, pc))
+            python = bool(self._functions["exception"](s, trap.cause, trap.tval, pc))
+            s[DEADLINE] += 1
+            return python
         s[DEADLINE] += 1
         return False
 
@@ -181,12 +183,12 @@ class Evaluator:
     def _load_reserved(self, s: Words, va: int, size: int) -> int:
         pa = self._aligned_ram(s, va, size, LOAD)
         value = self._ram(pa, size)
-        s[RESERVATION], s[RESERVED] = pa, value
+        s[RESERVATION], s[RESERVED] = pa + s[RAM_ADDEND] & MASK64, value
         return value
 
     def _store_conditional(self, s: Words, va: int, size: int, value: int) -> int:
         pa = self._aligned_ram(s, va, size, STORE)
-        kept = s[RESERVATION] == pa and self._ram(pa, size) == s[RESERVED] & (1 << 8 * size) - 1
+        kept = s[RESERVATION] == pa + s[RAM_ADDEND] & MASK64 and self._ram(pa, size) == s[RESERVED] & (1 << 8 * size) - 1
         s[RESERVATION] = 0
         if kept:
             self._memory.store(pa, size, value)

@@ -24,28 +24,37 @@ def ticks(b: Builder, now: Value) -> None:
     b.ret(b.s.time_base + (now - b.s.time_cycle).udiv(b.s.time_divider))
 
 
-@hart_function("compare base")
-def firing_cycle(b: Builder, compare: Value, base: Value) -> None:
-    """The first cycle at which a clock that reads `base` at time_cycle is >= `compare`."""
-    with b.if_(base.uge(compare)):
-        b.ret(b.s.time_cycle)
-    ahead = compare - base
+@hart_function("compare delta mtime")
+def firing_cycle(b: Builder, compare: Value, delta: Value, mtime: Value) -> None:
+    """The first cycle at which mtime + `delta` is >= `compare`; `mtime` is the time now. The sum may have wrapped around."""
+    s = b.s
+    clock = mtime + delta
+    with b.if_(clock.uge(compare)):
+        b.ret(s.time_cycle)
+    ahead = compare - clock
     with b.if_(ahead.uge(FAR)):
         b.ret(NEVER)
-    b.ret(b.s.time_cycle + ahead * b.s.time_divider)
+    b.ret(s.time_cycle + (mtime - s.time_base + ahead) * s.time_divider)
+
+
+@hart_function("now")
+def timers_at(b: Builder, now: Value) -> None:
+    """Recomputes the firing cycles at cycle `now`, after a comparator, its enable, or the time base changed."""
+    s = b.s
+    mtime = b.call("ticks", now)
+    s.mtimer_cycle = b.call("firing_cycle", s.mtimecmp, 0, mtime)
+    s.stimer_cycle = NEVER
+    s.vstimer_cycle = NEVER
+    with b.if_(s.menvcfg.bit(Envcfg.STCE)):
+        s.stimer_cycle = b.call("firing_cycle", s.stimecmp, 0, mtime)
+        with b.if_(s.henvcfg.bit(Envcfg.STCE)):
+            s.vstimer_cycle = b.call("firing_cycle", s.vstimecmp, s.htimedelta, mtime)
 
 
 @hart_function()
 def update_timers(b: Builder) -> None:
-    """Recomputes the firing cycles after a comparator, its enable, or the time base changed."""
-    s = b.s
-    s.mtimer_cycle = b.call("firing_cycle", s.mtimecmp, s.time_base)
-    s.stimer_cycle = NEVER
-    s.vstimer_cycle = NEVER
-    with b.if_(s.menvcfg.bit(Envcfg.STCE)):
-        s.stimer_cycle = b.call("firing_cycle", s.stimecmp, s.time_base)
-        with b.if_(s.henvcfg.bit(Envcfg.STCE)):
-            s.vstimer_cycle = b.call("firing_cycle", s.vstimecmp, s.time_base + s.htimedelta)
+    """`timers_at` the current cycle, for Python while the hart is stopped."""
+    b.call("timers_at", b.s.deadline)
 
 
 @hart_function("now", inline=True)

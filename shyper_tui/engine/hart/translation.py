@@ -21,6 +21,7 @@ PSEUDO_READ, PSEUDO_WRITE = 0x3000, 0x3020
 """htinst of a G-stage fault on an implicit access to a VS-stage table."""
 
 PPN_MASK = (1 << 44) - 1
+PHYSICAL_BITS = 56
 GUEST_PAGE, ACCESS = 1, 2
 """Results of the G stage: minus one of these on failure."""
 
@@ -85,6 +86,8 @@ def translate_guest(b: Builder, gpa: Value, access: Value, explicit: Value) -> N
     s = b.s
     mode = s.hgatp >> 60
     with b.if_(mode == 0):
+        with b.if_((gpa >> PHYSICAL_BITS) != 0, False):
+            b.ret(-ACCESS)
         b.ret(gpa)
     levels = mode - 5
     width = levels * 9 + 14
@@ -157,7 +160,7 @@ def translate(b: Builder, va: Value, access: Value, prv: Value, virt: Value) -> 
     atp = (virt != 0).select(s.vsatp, s.satp)
     mode = atp >> 60
     with b.if_((prv == 3) | ((mode == 0) & (virt == 0)), False):
-        with b.if_(b.call("pmp_allows", va, right, prv) == 0, False):
+        with b.if_(((va >> PHYSICAL_BITS) != 0) | (b.call("pmp_allows", va, right, prv) == 0), False):
             b.ret(_access_fault(access))
         b.ret(va)
     gpa = b.variable(va)
@@ -221,7 +224,7 @@ def translate(b: Builder, va: Value, access: Value, prv: Value, virt: Value) -> 
                 with b.if_(b.ram_compare_exchange(pte_pa.value, pte, pte | needed) != pte):
                     levels_left.again()
             s.walk_global = (pte >> G_BIT) & 1
-            s.walk_size = shift.value
+            s.walk_size = pte.bit(N_BIT).select(16, shift.value)
             gpa.value = target
             levels_left.leave()
     pa = b.variable(gpa.value)
@@ -235,6 +238,9 @@ def translate(b: Builder, va: Value, access: Value, prv: Value, virt: Value) -> 
             b.ret(_access_fault(access))
     with b.if_(b.call("pmp_allows", pa.value, right, 1) == 0, False):
         b.ret(_access_fault(access))
+    with b.if_(access == LOAD_EXECUTABLE, False):
+        with b.if_(b.call("pmp_allows", pa.value, X, 1) == 0, False):
+            b.ret(_access_fault(access))
     b.ret(pa.value)
 
 

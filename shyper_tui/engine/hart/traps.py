@@ -88,8 +88,12 @@ def enter_vs(b: Builder, cause: Value, tval: Value, epc: Value) -> None:
 
 @hart_function("cause tval epc")
 def exception(b: Builder, cause: Value, tval: Value, epc: Value) -> None:
-    """A synchronous trap: never to a mode less privileged than the current one."""
+    """A synchronous trap: never to a mode less privileged than the current one.
+
+    It takes a cycle, which the caller counts, without retiring an instruction: a trap vector that itself faults lets time pass.
+    """
     s = b.s
+    s.skipped = s.skipped + 1
     s.reservation = 0
     s.waiting = 0
     delegated = ((s.medeleg >> cause) & 1) != 0

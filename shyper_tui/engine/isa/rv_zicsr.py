@@ -10,6 +10,8 @@ from .instruction import instruction
 from .semantics import Semantics
 from .value import Value
 
+MIP = 0x344
+
 
 def _access(s: Semantics, operation: str, source: Value) -> None:
     writes = s.const(1) if operation == "w" else (s.rs1_index != 0).zext()
@@ -19,7 +21,9 @@ def _access(s: Semantics, operation: str, source: Value) -> None:
             s.virtual_instruction()
         s.illegal()
     old = s.call("csr_read", number, s.now)
-    changed = {"w": lambda: source, "s": lambda: old | source, "c": lambda: old & ~source}[operation]()
+    # in mip, the interrupt lines are seen but are not what set and clear work on
+    stored = old if operation == "w" else old & ~((number == MIP).select(s.get("lines"), 0) & ~s.get("mip_soft"))
+    changed = {"w": lambda: source, "s": lambda: stored | source, "c": lambda: stored & ~source}[operation]()
     with s.if_(writes == 0):
         s.rd = old
     with s.else_():
