@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from shyper_tui.engine.hypervisor.definition import MemoryRegion
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
+from shyper_tui.engine.hypervisor.vm import VmState
 from tests.hypervisor.station import Station, guest
 
 ENTRY = 80
@@ -107,10 +108,10 @@ class Caller:
         """Start the VM, let it make the calls, and return (a0, a1) of each. The VM stays in WFI afterwards."""
         self.prepare(calls)
         manager = self.station.manager
-        if manager.state(self.vm_id).value == "active":
-            manager.reboot(self.vm_id)
-        else:
-            manager.boot(self.vm_id)
+        if manager.state(self.vm_id) is VmState.ACTIVE:
+            manager.stop(self.vm_id)
+            self.station.until(lambda: manager.state(self.vm_id) is not VmState.ACTIVE)
+        manager.boot(self.vm_id)
         last = self.base + TABLE_OFFSET + 8 + (len(calls) - 1) * ENTRY + 72
         self.station.until(lambda: self.vm.memory.read_u64(last) != UNTOUCHED)
         return self.results(len(calls))

@@ -35,8 +35,10 @@ NAN_BOX = 0xFFFF_FFFF << 32
 @on_exit(INSTRUCTION_GUEST_PAGE_FAULT)
 def fetch_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     """The guest runs where it has no memory: its problem, unless its trap handler itself lies there."""
-    if trap.pc == trap.hart.csr.vstvec & ~3 and trap.guest_physical:
-        hypervisor.stop_faulty(vcpu, trap, "its trap handler lies outside of its memory, so it can never go on")
+    if trap.pc == trap.hart.csr.vstvec & ~3:
+        walk = trap.hart.csr.htinst in (PSEUDO_READ, PSEUDO_WRITE)
+        what = "its page tables lie" if walk else "its trap handler lies"
+        hypervisor.stop_faulty(vcpu, trap, f"{what} outside of its memory, so it can never go on")
         return
     trap.inject(INSTRUCTION_ACCESS_FAULT, trap.value)
 
