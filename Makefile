@@ -1,6 +1,6 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-.PHONY: run test lint bench guests images install clean help
+.PHONY: run test lint style types imports bench guests images install clean help
 
 run: $(VENV)/.installed ## open the workstation
 	$(VENV)/bin/shyper-tui
@@ -8,9 +8,15 @@ run: $(VENV)/.installed ## open the workstation
 test: $(VENV)/.installed-dev ## run the tests
 	$(PYTHON) -m pytest -n 2
 
-lint: $(VENV)/.installed-dev ## linters, types, import contracts
+lint: style types imports ## linters, types, import contracts
+
+style: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
+
+types: $(VENV)/.installed-dev
 	$(VENV)/bin/mypy
+
+imports: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports
 
 images: $(VENV)/.installed ## fetch Debian's Linux for the managing VM and the guests
