@@ -34,6 +34,7 @@ class Station:
             on_console=self.on_console,
             on_mvm_reset=self.resets.append,
             log=self.log.append,
+            timebase=self.machine,
         )
         self.firmware = Firmware(
             self.machine.harts, self.machine.memory, UartConsole(self.machine.board.bus), self._machine_reset

@@ -6,8 +6,10 @@ import pytest
 
 from shyper_tui.engine.firmware.sbi import Extension, HsmState
 from shyper_tui.engine.hypervisor.vm import VmState
-from tests.hypervisor.caller import PROGRAM, Call, Caller
+from tests.hypervisor.caller import ECALL, PROGRAM, WFI, Call, Caller, addi, auipc, sd
 from tests.hypervisor.station import Station
+from tests.hypervisor.station import guest as small_guest
+from tests.hypervisor.test_mmio import csrrs, csrrw, lui, word
 
 TIME, IPI, RFENCE, HSM, SRST, DBCN = (
     int(extension)
@@ -159,3 +161,37 @@ def test_system_reset_powers_one_vm_off(guest: Caller) -> None:
     assert guest.vm.message == "powered off by the guest"
     assert guest.station.resets == []
     assert guest.perform(Call(0x10)) == [(0, 0x0200_0000)]  # and it starts again
+
+
+def test_a_guest_that_resets_itself_for_ever_is_slowed_down(guest: Caller) -> None:
+    guest.prepare([Call(SRST, 0, (1, 0))])
+    guest.station.manager.boot(1)
+    guest.station.run(100_000_000)  # one second
+    assert 2 <= guest.vm.boots <= 4
+    assert guest.station.manager.state(1) is VmState.PENDING  # it waits for its time
+    guest.station.manager.stop(1)
+    guest.station.run(100_000_000)
+    assert guest.station.manager.state(1) is VmState.PENDING
+
+
+def test_a_suspended_hart_wakes_at_its_timer() -> None:
+    """SBI set_timer, then a retentive suspend with the timer interrupt enabled and sstatus.SIE off."""
+    station = Station(ram=1 << 30)
+    set_timer = [*load32(17, TIME), addi(16, 0, 0), *load32(10, 300_000), ECALL]
+    suspend = [*load32(17, HSM), addi(16, 0, 3), addi(10, 0, 0), ECALL]
+    enable = [addi(5, 0, 32), csrrw(0, 0x104, 5)]
+    mark = [csrrs(5, 0xC01, 0), auipc(6, 1), sd(5, 6, 0), WFI, 0x6F]
+    body = [*enable, *set_timer, *suspend, *mark]
+    vm = station.manager.add(small_guest(), b"".join(map(word, body)))
+    station.manager.boot(1)
+    station.until(lambda: vm.vcpus[0].hsm is HsmState.SUSPENDED)
+    assert vm.vcpus[0].core.current is None
+    marked = vm.definition.kernel_load_ipa + 4 * (len(body) - 4) + 0x1000
+    station.until(lambda: vm.memory.read_u64(marked) != 0)
+    assert 300_000 <= vm.memory.read_u64(marked) < 301_000
+    assert vm.vcpus[0].hsm is HsmState.STARTED
+
+
+def load32(rd: int, value: int) -> list[int]:
+    low = (value & 0xFFF ^ 0x800) - 0x800
+    return [lui(rd, value - low), addi(rd, rd, low)]

@@ -15,6 +15,12 @@ class Console(Protocol):
     def read(self, size: int) -> bytes: ...
 
 
+def terminal_lines(data: bytes) -> bytes:
+    """What firmware sends for console text: kernels end lines with a bare newline and leave the carriage return to
+    it."""
+    return data.replace(b"\n", b"\r\n")
+
+
 class RegisterBus(Protocol):
     """The part of the board's bus that the driver uses."""
 

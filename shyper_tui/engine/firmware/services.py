@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.board.memory import BadAddress
+from shyper_tui.engine.firmware.console import terminal_lines
 from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.firmware.sbi import (
     NO_RETURN,
@@ -222,7 +223,7 @@ def console_write(firmware: Firmware, caller: HartContext, args: Args) -> SbiRes
         data = firmware.memory.read(args[1] | args[2] << 64, size) if size else b""
     except BadAddress:
         return failure(SbiError.INVALID_PARAM)
-    firmware.console.write(data)
+    firmware.console.write(terminal_lines(data))
     return SbiResult(0, len(data))
 
 
@@ -242,13 +243,13 @@ def console_read(firmware: Firmware, caller: HartContext, args: Args) -> SbiResu
 
 @TABLE.on(Extension.DBCN, 2)
 def console_write_byte(firmware: Firmware, caller: HartContext, args: Args) -> SbiResult:
-    firmware.console.write(bytes([args[0] & 0xFF]))
+    firmware.console.write(terminal_lines(bytes([args[0] & 0xFF])))
     return SUCCESS
 
 
 @TABLE.on(Extension.LEGACY_CONSOLE_PUTCHAR, None)
 def legacy_putchar(firmware: Firmware, caller: HartContext, args: Args) -> SbiResult:
-    firmware.console.write(bytes([args[0] & 0xFF]))
+    firmware.console.write(terminal_lines(bytes([args[0] & 0xFF])))
     return legacy(0)
 
 

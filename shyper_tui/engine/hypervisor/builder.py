@@ -93,8 +93,8 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
             stage2.map(region.ipa_start, physical, length, f"memory region {region.ipa_start:#x}")
         for window in definition.passthrough:
             stage2.map(window.ipa, window.pa, window.length, f"passthrough region {window.ipa:#x}")
-        console = VmConsole(partial(platform.on_console, definition.id))
-        vm = Vm(definition, stage2, GuestMemory(platform.memory, taken), console)
+        vm = Vm(definition, stage2, GuestMemory(platform.memory, taken), VmConsole())
+        vm.console.output = partial(_show, hypervisor, vm)
         cores = definition.cpu.cores()
         vm.vcpus = [Vcpu(vm, index, hypervisor.cores[core]) for index, core in enumerate(cores)]
         if any(device.type == DeviceType.PLIC for device in definition.devices):
@@ -113,6 +113,13 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
             pool.release(region_taken.physical, region_taken.length)
         raise VmError(str(error)) from None
     return vm
+
+
+def _show(hypervisor: Hypervisor, vm: Vm, data: bytes) -> None:
+    """Console output of a VM; what a VM still writes after it was removed is dropped."""
+    entry = hypervisor.manager.table.get(vm.id)
+    if entry is not None and entry.vm is vm:
+        hypervisor.platform.on_console(vm.id, data)
 
 
 def _check_windows(vm: Vm) -> None:

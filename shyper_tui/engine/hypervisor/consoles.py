@@ -42,9 +42,10 @@ class ConsoleHub:
             pane.on_input()
         return console
 
-    def remove(self, key: Key) -> None:
-        """The console's VM is gone."""
-        self._consoles.pop(key, None)
+    def remove(self, key: Key, console: Console) -> None:
+        """The console's VM is gone; a new VM of the same id may have put its own in this place already."""
+        if self._consoles.get(key) is console:
+            del self._consoles[key]
 
     def _send(self, peer: Key, data: bytes) -> None:
         console = self._consoles.get(peer)

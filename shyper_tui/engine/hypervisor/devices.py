@@ -93,7 +93,7 @@ def _console(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
         for other in vm.definition.devices[: vm.definition.devices.index(device)]
     )
     console = environment.consoles.add(key, (peer_vm, peer_ipa), vm.console if first else None)
-    vm.releases.append(lambda: environment.consoles.remove(key))
+    vm.releases.append(lambda: environment.consoles.remove(key, console))
     _virtio(vm, device, console)
 
 

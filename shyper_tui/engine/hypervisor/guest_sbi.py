@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.board.memory import BadAddress
+from shyper_tui.engine.firmware.console import terminal_lines
 from shyper_tui.engine.firmware.sbi import (
     NO_RETURN,
     SPEC_VERSION,
@@ -185,7 +186,7 @@ def console_write(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
         data = vcpu.vm.memory.read(args[1] | args[2] << 64, size) if size else b""
     except BadAddress:
         return failure(SbiError.INVALID_PARAM)
-    vcpu.vm.console.write(data)
+    vcpu.vm.console.write(terminal_lines(data))
     return SbiResult(0, len(data))
 
 
@@ -202,13 +203,13 @@ def console_read(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
 
 @TABLE.on(Extension.DBCN, 2)
 def console_write_byte(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    vcpu.vm.console.write(bytes([args[0] & 0xFF]))
+    vcpu.vm.console.write(terminal_lines(bytes([args[0] & 0xFF])))
     return SUCCESS
 
 
 @TABLE.on(Extension.LEGACY_CONSOLE_PUTCHAR, None)
 def legacy_putchar(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    vcpu.vm.console.write(bytes([args[0] & 0xFF]))
+    vcpu.vm.console.write(terminal_lines(bytes([args[0] & 0xFF])))
     return legacy(0)
 
 

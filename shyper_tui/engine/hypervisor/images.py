@@ -24,8 +24,8 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelPlan:
-    """Where a kernel's bytes go and where vCPU 0 begins."""
+class LoadPlan:
+    """What is copied into a VM's RAM, and where vCPU 0 begins."""
 
     segments: list[Segment]
     entry: int
@@ -41,14 +41,14 @@ class Images:
     """The kernel came in pieces through hypercalls: it is copied as it is, without looking at its format."""
 
 
-def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> KernelPlan:
+def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPlan:
     """Raw binaries and Linux `Image` files go to `load_ipa` as they are; an ELF file by its segments.
 
     An ELF's lowest physical address comes to `load_ipa`, the others keep their distance. `entry` is used for raw files
     (0 means `load_ipa`); an ELF knows its own. Raises VmError for an ELF that cannot be loaded.
     """
     if kernel[:4] != b"\x7fELF":
-        return KernelPlan([Segment(load_ipa, bytes(kernel))], entry or load_ipa)
+        return LoadPlan([Segment(load_ipa, bytes(kernel))], entry or load_ipa)
     try:
         elf = ELFFile(io.BytesIO(bytes(kernel)))
         if elf["e_machine"] != EM_RISCV or elf.elfclass != 64:
@@ -66,7 +66,7 @@ def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> KernelP
             for segment in loads
         ]
         start = _physical_entry(elf["e_entry"], loads)
-        return KernelPlan(segments, load_ipa + start - lowest)
+        return LoadPlan(segments, load_ipa + start - lowest)
     except (ELFError, KeyError, ValueError, OverflowError) as error:
         raise VmError(f"the kernel's ELF headers cannot be read: {error}") from None
 

@@ -17,8 +17,8 @@ from shyper_tui.engine.firmware.sbi import HsmState, ResetType
 from shyper_tui.engine.hypervisor import builder
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, VmType
 from shyper_tui.engine.hypervisor.guest_tree import gvm_tree, mvm_tree
-from shyper_tui.engine.hypervisor.images import Images, KernelPlan, Segment, plan_kernel
-from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE
+from shyper_tui.engine.hypervisor.images import Images, LoadPlan, Segment, plan_kernel
+from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE, TICKS_PER_SECOND
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.pool import PageAllocator, Pool
 from shyper_tui.engine.hypervisor.vcpu import VcpuState
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
 
 SEED_SIZE = 32
+SHORTEST_RUN = TICKS_PER_SECOND // 2
+"""A guest that resets itself earlier than this after its start waits until then."""
 MANAGE, SHUTDOWN_REQUEST, REBOOT_REQUEST = 1, 3, 4
 """Message {1, 3, id}: please power off; {1, 4, id}: please reboot."""
 
@@ -102,7 +104,7 @@ class Manager:
             entry.images = Images(bytearray(kernel), ramdisk)
             self._take_disk(definition)
             vm = self.create(definition.id)
-            self._check_images(entry, vm)
+            self._plan(entry, vm)
             return vm
         except VmError:
             self._forget(entry)
@@ -131,6 +133,7 @@ class Manager:
             raise VmError(f"VM {vm_id} is still stopping")
         if vm.state in (VmState.ACTIVE, VmState.PAUSED):
             raise VmError(f"VM {vm_id} runs already")
+        vm.cancel_restart()
         entry_point = self._load(entry, vm)
         vm.reset_devices()
         for vcpu in vm.vcpus:
@@ -145,12 +148,15 @@ class Manager:
             first.fresh(entry_point, 0, definition.device_tree_load_ipa)
         first.hsm = HsmState.STARTED
         vm.message = ""
+        vm.boots += 1
+        vm.booted_at = self._platform.timebase.now() if self._platform.timebase is not None else 0
         self._set_state(vm, VmState.ACTIVE)
         self._hypervisor.on_core(first.core, lambda: first.core.start(first))
 
     def stop(self, vm_id: int) -> None:
         """Stop a VM at once, whatever it is doing; it may be booted again."""
         vm = self.vm(vm_id)
+        vm.cancel_restart()
         if vm.state in (VmState.ACTIVE, VmState.PAUSED):
             self._halt(vm, lambda: self._set_state(vm, VmState.PENDING))
 
@@ -168,7 +174,7 @@ class Manager:
         if vm.state in (VmState.PENDING, VmState.FAILED):
             self.boot(vm_id)
         else:
-            self._halt(vm, lambda: self._boot_again(vm))
+            self._halt(vm, lambda: self._restart(vm))
 
     def pause(self, vm_id: int) -> None:
         """Take all vCPUs of an active VM off their cores; `resume` goes on."""
@@ -204,7 +210,7 @@ class Manager:
     def guest_reset(self, vm: Vm, kind: ResetType) -> None:
         """A guest asked through SBI to be powered off or started again; it concerns that VM alone."""
         if kind is not ResetType.SHUTDOWN:
-            self._halt(vm, lambda: self._boot_again(vm))
+            self._halt(vm, lambda: self._reset(vm))
         else:
             self._halt(vm, lambda: self._powered_off(vm))
 
@@ -225,8 +231,23 @@ class Manager:
         if vm.id == MVM_ID:
             self._platform.on_mvm_reset(ResetType.SHUTDOWN)
 
-    def _boot_again(self, vm: Vm) -> None:
+    def _reset(self, vm: Vm) -> None:
+        """Start a VM again that asked for it: at once, or later when it has done so just before.
+
+        Loading a VM costs the host far more than the guest's call, and its neighbours shall not pay for that.
+        """
         self._set_state(vm, VmState.PENDING)
+        timebase = self._platform.timebase
+        if timebase is None or timebase.now() >= vm.booted_at + SHORTEST_RUN:
+            self._boot_again(vm)
+            return
+        vm.restart = timebase.call_at(vm.booted_at + SHORTEST_RUN, lambda: self._boot_again(vm))
+
+    def _restart(self, vm: Vm) -> None:
+        self._set_state(vm, VmState.PENDING)
+        self._boot_again(vm)
+
+    def _boot_again(self, vm: Vm) -> None:
         if self.table.get(vm.id) is not None and self.table[vm.id].vm is vm:
             try:
                 self.boot(vm.id)
@@ -266,6 +287,7 @@ class Manager:
         vm, entry.vm = entry.vm, None
         if vm is None:
             return
+        vm.cancel_restart()
         vm.reset_devices()
         for release in vm.releases:
             release()
@@ -276,26 +298,27 @@ class Manager:
 
     def _load(self, entry: Entry, vm: Vm) -> int:
         """Clean RAM with kernel, ramdisk and device tree in it; returns where vCPU 0 begins."""
-        plan = self._check_images(entry, vm)
+        plan = self._plan(entry, vm)
         if entry.used:
             for region in vm.memory.regions:
                 self._platform.clear(region.physical, region.length)
         entry.used = True
-        for segment in [*plan.segments, *self._extra_segments(entry, vm)]:
+        for segment in plan.segments:
             vm.memory.write(segment.ipa, segment.data)
         return plan.entry
 
-    def _check_images(self, entry: Entry, vm: Vm) -> KernelPlan:
-        """The kernel's plan, after checking that everything to be loaded lies in the VM's RAM."""
+    def _plan(self, entry: Entry, vm: Vm) -> LoadPlan:
+        """Everything to be loaded, after checking that it lies in the VM's RAM, and where vCPU 0 begins."""
         definition, images = vm.definition, entry.images
         if not images.kernel:
             raise VmError(f"VM {definition.id} ({definition.name}) has no kernel")
         if images.uploaded:
-            plan = KernelPlan([Segment(definition.kernel_load_ipa, bytes(images.kernel))], definition.kernel_load_ipa)
+            plan = LoadPlan([Segment(definition.kernel_load_ipa, bytes(images.kernel))], definition.kernel_load_ipa)
         else:
             plan = plan_kernel(images.kernel, definition.kernel_load_ipa, definition.kernel_entry_point)
+        extra = self._extra_segments(entry, vm)
         what = [("kernel", segment) for segment in plan.segments]
-        what += [("ramdisk or device tree", segment) for segment in self._extra_segments(entry, vm)]
+        what += [("ramdisk or device tree", segment) for segment in extra]
         for name, segment in what:
             size = len(segment.data) + segment.zeros
             if size and not vm.memory.contains(segment.ipa, size):
@@ -303,7 +326,7 @@ class Manager:
                     f"the {name} of VM {definition.id} ({definition.name}) needs {size:#x} bytes at {segment.ipa:#x}, "
                     "which are not all in its memory"
                 )
-        return plan
+        return LoadPlan([*plan.segments, *extra], plan.entry)
 
     def _extra_segments(self, entry: Entry, vm: Vm) -> list[Segment]:
         definition, images = vm.definition, entry.images

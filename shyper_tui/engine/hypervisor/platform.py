@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.devicetree import Node
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio.switch import Switch
@@ -31,6 +32,7 @@ class Platform:
     * `on_console(vm, data)`: output of a VM's console
     * `on_mvm_reset(kind)`: the MVM has powered off or asked for a reset; VM 0 is stopped when this is called
     * `on_change()`: a VM's state has changed
+    * `timebase`: the machine's time; with it, a guest that resets itself again and again is slowed down
     * `rng_seed(size)`: entropy for the guests' trees (repeatable with a virtual clock)
     * `zero(address, length)`: clears RAM; by default every page that is not zero is written
     """
@@ -44,6 +46,7 @@ class Platform:
     log: Callable[[str], None] = lambda line: None
     cpu: Cpu = field(default_factory=Cpu)
     rng_seed: Callable[[int], bytes] = no_seed
+    timebase: Timebase | None = None
     zero: Callable[[int, int], None] | None = None
     plic_base: int = PLIC_BASE
     switch: Switch = field(default_factory=Switch)

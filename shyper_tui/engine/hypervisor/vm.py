@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from shyper_tui.engine.board.bus import Bus
+from shyper_tui.engine.board.device import Timer
 from shyper_tui.engine.hypervisor.definition import VmDefinition
 from shyper_tui.engine.hypervisor.exit_record import ExitRecord
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory
@@ -48,6 +49,9 @@ class Vm:
         self.mailbox_irq: int | None = None
         self.state = VmState.PENDING
         self.message = ""
+        self.boots = 0
+        self.booted_at = 0  # ticks
+        self.restart: Timer | None = None  # a reset that waits for its time
         self.stopping = False  # its vCPUs are being taken off their cores; `after_halt` follows
         self.after_halt: Callable[[], None] = lambda: None
         self.exits: Counter[int] = Counter()
@@ -75,6 +79,11 @@ class Vm:
         """The VM claimed `source` at its vPLIC."""
         if source == self.mailbox_irq:
             self.mailbox.claimed()
+
+    def cancel_restart(self) -> None:
+        if self.restart is not None:
+            self.restart.cancel()
+            self.restart = None
 
     def reset_devices(self) -> None:
         """Power-on state of all devices, the interrupt controller last."""

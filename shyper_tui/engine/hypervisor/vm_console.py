@@ -10,15 +10,20 @@ INPUT_LIMIT = 1 << 20
 
 
 class VmConsole:
-    """Output through `write`; input is typed with `type` and taken by whatever device feeds the VM.
+    """Output goes to `output`, which the VM's maker sets; input is typed with `type` and taken by whatever device
+    feeds the VM.
 
     That device sets `on_input`, which is called when bytes to take are waiting.
     """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self.write = write
+    def __init__(self) -> None:
+        self.output: Callable[[bytes], None] = lambda data: None
         self.on_input: Callable[[], None] | None = None
         self._input = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """Output of the VM, on its way to the workstation."""
+        self.output(data)
 
     def type(self, data: bytes) -> int:
         """Queue input for the VM; returns how many bytes there was room for."""
