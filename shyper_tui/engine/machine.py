@@ -200,7 +200,7 @@ class Machine:
         self.cycle = end
         if self.host.arena_used > ARENA_LIMIT:
             self._forget_code()
-        if all(hart.waiting for hart in self.harts):
+        if all(hart.idle for hart in self.harts):
             self._idle(limit)
 
     def _run_hart(self, hart: Hart, end: int) -> None:
