@@ -228,3 +228,28 @@ def test_mistakes_in_a_definition_are_sentences(station: Station) -> None:
         manager.boot(7)
     with pytest.raises(VmError, match="cannot be removed"):
         manager.remove(0)
+
+
+def test_a_paused_managing_vm_gets_its_serial_input_later(station: Station) -> None:
+    station.manager.pause(0)
+    station.run(1_000_000)
+    station.type(0, b"echo late\r")
+    station.run(2_000_000)
+    assert b"late" not in station.consoles[0]
+    station.manager.resume(0)
+    station.until(lambda: b"\nlate\r\n" in station.consoles[0])
+
+
+def test_a_stopped_managing_vm_gives_its_irqs_back_and_boots_again(station: Station) -> None:
+    plic = station.machine.board.plic
+    assert plic.enabled(1, 10)
+    station.manager.stop(0)
+    station.until(lambda: station.manager.state(0) is VmState.PENDING)
+    assert not plic.enabled(1, 10)
+    station.type(0, b"\r")  # waits in the serial port
+    station.run(1_000_000)
+    before = len(station.consoles[0])
+    station.manager.boot(0)
+    station.until(lambda: MVM in station.consoles[0][before:])
+    station.type(0, b"echo again\r")
+    station.until(lambda: b"\nagain\r\n" in station.consoles[0][before:])

@@ -7,6 +7,7 @@ its timer is exact. A single vCPU runs undisturbed: its WFI waits in the hart an
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Callable
 
@@ -29,12 +30,14 @@ Message = Callable[[], None]
 
 
 class Core:
-    """Hart `hart` and its vCPUs. `current` is loaded on the hart, `ready` want to run, `waiting` are in WFI."""
+    """Hart `hart` and its vCPUs; `report` takes lines for the log. `current` is loaded on the hart, `ready` want to
+    run, `waiting` are in WFI."""
 
-    def __init__(self, hart: HartPort, firmware: Firmware) -> None:
+    def __init__(self, hart: HartPort, firmware: Firmware, report: Callable[[str], None]) -> None:
         self.hart = hart
         self.hart_id = hart.hart_id
         self._firmware = firmware
+        self._report = report
         self.current: Vcpu | None = None
         self.ready: deque[Vcpu] = deque()
         self.waiting: list[Vcpu] = []
@@ -66,7 +69,11 @@ class Core:
         csr = self.hart.csr
         csr.sip = csr.sip & ~SIP_SSIP
         while self.messages:
-            self.messages.popleft()()
+            message = self.messages.popleft()
+            try:
+                message()
+            except Exception:  # one message that fails must not cost the others, nor the machine
+                self._report(f"core {self.hart_id}: a message failed\n{traceback.format_exc()}")
 
     # What happens to vCPUs; to be called on this core
 

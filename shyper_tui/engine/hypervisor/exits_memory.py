@@ -59,8 +59,10 @@ def data_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
         return
     try:
         access = decode_transformed(htinst) if htinst else decode(_fetch(trap))
-    except GuestFault:
-        return  # the instruction is no longer mapped: executing it again makes the guest's own fault
+    except GuestFault as problem:
+        if problem.cause == LOAD_ACCESS_FAULT:  # code in a device: executing it again would fault for ever
+            trap.inject(fault, trap.value)
+        return  # else the instruction is no longer mapped: executing it again makes the guest's own fault
     if access is None or access.kind is Kind.ATOMIC:
         hypervisor.record(vcpu, trap, "an instruction that no device answers")
         trap.inject(fault, trap.value)

@@ -35,7 +35,7 @@ class Hypervisor:
     def __init__(self, harts: Sequence[HartPort], firmware: Firmware, platform: Platform) -> None:
         self.firmware = firmware
         self.platform = platform
-        self.cores = {hart.hart_id: Core(hart, firmware) for hart in harts}
+        self.cores = {hart.hart_id: Core(hart, firmware, platform.log) for hart in harts}
         self.physical_plic = PhysicalPlic(harts[0], platform.plic_base)
         self._active: Core | None = None
         self._booted = False
@@ -157,7 +157,9 @@ class Hypervisor:
         owners = [
             vm
             for vm in self.manager.vms()
-            if vm.state is VmState.ACTIVE and vm.vplic is not None and vm.vplic.wants(source, core.hart_id)
+            if vm.state in (VmState.ACTIVE, VmState.PAUSED)
+            and vm.vplic is not None
+            and vm.vplic.wants(source, core.hart_id)
         ]
         return owners[0] if owners else None
 

@@ -158,7 +158,7 @@ class Manager:
         vm = self.vm(vm_id)
         vm.cancel_restart()
         if vm.state in (VmState.ACTIVE, VmState.PAUSED):
-            self._halt(vm, lambda: self._set_state(vm, VmState.PENDING))
+            self._halt(vm, lambda: self._off(vm))
 
     def shutdown(self, vm_id: int, force: bool = False) -> None:
         """Ask a VM to power off; one that does not listen for messages, or by `force`, is stopped."""
@@ -225,9 +225,14 @@ class Manager:
 
     # Inside
 
+    def _off(self, vm: Vm) -> None:
+        """No vCPU runs any more: devices are quiet, physical irqs are given back."""
+        vm.reset_devices()
+        self._set_state(vm, VmState.PENDING)
+
     def _powered_off(self, vm: Vm) -> None:
         vm.message = "powered off by the guest"
-        self._set_state(vm, VmState.PENDING)
+        self._off(vm)
         if vm.id == MVM_ID:
             self._platform.on_mvm_reset(ResetType.SHUTDOWN)
 
@@ -236,7 +241,7 @@ class Manager:
 
         Loading a VM costs the host far more than the guest's call, and its neighbours shall not pay for that.
         """
-        self._set_state(vm, VmState.PENDING)
+        self._off(vm)
         timebase = self._platform.timebase
         if timebase is None or timebase.now() >= vm.booted_at + SHORTEST_RUN:
             self._boot_again(vm)
@@ -244,7 +249,7 @@ class Manager:
         vm.restart = timebase.call_at(vm.booted_at + SHORTEST_RUN, lambda: self._boot_again(vm))
 
     def _restart(self, vm: Vm) -> None:
-        self._set_state(vm, VmState.PENDING)
+        self._off(vm)
         self._boot_again(vm)
 
     def _boot_again(self, vm: Vm) -> None:
