@@ -38,27 +38,30 @@ class Loaded:
 
 
 def load_program(memory: Memory, data: bytes, address: int, name: str) -> Loaded:
-    """Puts firmware or a kernel into RAM: an ELF file where it is linked, a Linux Image or raw binary at `address`.
-    EngineError when it is for something else than RV64, or does not fit."""
+    """Puts firmware or a kernel into RAM: an ELF file where it is linked, everything else at `address`. A
+    relocatable ELF file that is linked below RAM goes to `address`, too. EngineError when it is for something else
+    than RV64, or does not fit."""
     header = recognise(data[:HEADER_BYTES])
     if header.problem:
         raise EngineError("kernel", f"{name} cannot be run: {header.problem}")
     try:
         if header.kind is KernelKind.ELF:
-            return _load_elf(memory, data, name)
+            return _load_elf(memory, data, address, name)
         memory.write(address, data)
     except BadAddress as error:
         raise EngineError("kernel", f"{name} does not fit into the machine's memory: {error}") from None
     return Loaded(address, address + max(len(data), header.image_size))
 
 
-def _load_elf(memory: Memory, data: bytes, name: str) -> Loaded:
+def _load_elf(memory: Memory, data: bytes, address: int, name: str) -> Loaded:
     try:
         elf = ELFFile(io.BytesIO(data))
         parts = [part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD" and part["p_memsz"]]
-        entry, end = int(elf["e_entry"]), 0
+        lowest = min((part["p_paddr"] for part in parts), default=RAM_BASE)
+        moved = address - lowest if lowest < RAM_BASE and elf["e_type"] == "ET_DYN" else 0
+        entry, end = int(elf["e_entry"]) + moved, 0
         for part in parts:
-            start, size = part["p_paddr"], part["p_memsz"]
+            start, size = part["p_paddr"] + moved, part["p_memsz"]
             memory.write(start, part.data().ljust(size, b"\0"))
             end = max(end, start + size)
             if part["p_vaddr"] <= elf["e_entry"] < part["p_vaddr"] + size:

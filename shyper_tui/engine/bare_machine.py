@@ -61,6 +61,7 @@ class BareMachine:
             memory,
             clock=VirtualClock() if clock == "virtual" else WallClock(),
             on_console=self._stream.write,
+            on_power=lambda event, code: self.machine.stop(),  # also when no hart has anything to do any more
             drives=self._disks,
             core=program(lambda text, done: on_progress(f"{text} ({done:.0%})")),
         )
@@ -96,6 +97,7 @@ class BareMachine:
 
     def stop(self) -> None:
         """Makes `run` return. Any thread may call it."""
+        self.machine.post(self.machine.stop)  # in case `run` is only just beginning
         self.machine.stop()
 
     @property
@@ -146,13 +148,13 @@ class BareMachine:
         )
         memory.write(where.tree, tree.to_bytes())
         entry = kernel.entry if kernel is not None else RAM_BASE + KERNEL_OFFSET
-        if firmware is None:
-            assert self._firmware is not None
+        for hart in machine.harts:
+            hart.reset(RAM_BASE if firmware is None else firmware.entry)
+        if self._firmware is not None:
             self._firmware.reset(entry, where.tree)
             return
         memory.write(where.fw_dynamic, fw_dynamic_info(entry))
         for hart in machine.harts:
-            hart.reset(firmware.entry)
             hart.x[A0], hart.x[A1], hart.x[A2] = hart.hart_id, where.tree, where.fw_dynamic
 
     def _seed(self) -> bytes:

@@ -60,6 +60,8 @@ class MachineThread:
         self._closing = True
         self._calls.put(None)
         if self._runnable is not None:
+            if self._running:
+                self._runnable.post(self._runnable.stop)  # in case `run` is only just beginning
             self._runnable.stop()
         self._thread.join(timeout)
         return not self._thread.is_alive()

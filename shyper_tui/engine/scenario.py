@@ -67,7 +67,7 @@ class Scenario:
 
     def attach(self, vm: int, stream: ConsoleStream) -> None:
         """A VM's console exists from now on. To be called before the VM runs."""
-        mine = [matcher for step, matcher in self._pairs() if step.action == "until" and step.vm == vm]
+        mine = [matcher for step, matcher in self._pairs_from(0) if step.action == "until" and step.vm == vm]
 
         def output(data: bytes) -> None:
             for matcher in mine:
@@ -84,8 +84,10 @@ class Scenario:
             self._end()
 
     def machine_stopped(self) -> None:
-        """Nothing will come any more: that is an end when only the lingering after the last `send` was left."""
-        if self._steps and self._next == len(self._steps):
+        """Nothing will come any more: that is an end when all texts are there and nothing was left to be typed."""
+        left = self._pairs_from(self._next)
+        if self._steps and all(step.action == "until" and matcher.found for step, matcher in left):
+            self._next = len(self._steps)
             self._finish()
         self.fail("the machine stopped before every text was seen")
 
@@ -96,8 +98,8 @@ class Scenario:
         ]
         return ScenarioStatus(steps, self._finished, self._failure)
 
-    def _pairs(self) -> zip[tuple[ScenarioStep, Matcher]]:
-        return zip(self._steps, self._matchers, strict=True)
+    def _pairs_from(self, first: int) -> list[tuple[ScenarioStep, Matcher]]:
+        return list(zip(self._steps, self._matchers, strict=True))[first:]
 
     def _done(self, index: int) -> bool:
         waiting = self._steps[index].action == "until" and self._next <= index < self._group_end()
@@ -122,7 +124,7 @@ class Scenario:
         while self._next < len(self._steps) and self._steps[self._next].action == "send":
             step = self._steps[self._next]
             self._next += 1
-            for later, matcher in list(self._pairs())[self._next :]:
+            for later, matcher in self._pairs_from(self._next):
                 if later.vm == step.vm:
                     matcher.forget()  # before typing: the echo counts
             self._typed(step.vm, step.text.encode())

@@ -98,3 +98,10 @@ def test_another_console_may_have_shown_its_text_before() -> None:
     stage.shows(1, "ready")
     stage.shows(0, "$ ")
     assert stage.scenario.status().finished
+
+
+def test_the_last_words_of_a_machine_count() -> None:
+    stage = Stage(("until", 0, "Power down"))
+    stage.consoles[0].write(b"reboot: Power down\n")
+    stage.scenario.machine_stopped()  # before time could pass
+    assert stage.scenario.status().finished
