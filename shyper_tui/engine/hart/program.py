@@ -66,8 +66,7 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
     from shyper_tui.engine.core.interpreter import CONVENTION, Handler, InterpreterSemantics, handler_function
     from shyper_tui.engine.core.llvm import METADATA
 
-    from . import csr, interrupts, protection, timers, translation, traps  # noqa: F401  (they register functions)
-    from .functions import FUNCTIONS
+    from .all_functions import FUNCTIONS
     from .handlers import emit_handlers
     from .state import LAYOUT
     from .tlb import NATIVE
