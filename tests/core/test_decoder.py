@@ -1,0 +1,87 @@
+"""The native decoder fills records as the Python decoder decodes: all 16-bit words, many 32-bit words."""
+
+from __future__ import annotations
+
+import struct
+from random import Random
+
+import pytest
+
+from shyper_tui.engine.core import records
+from shyper_tui.engine.core.decoder import SINK, HandlerTable
+from shyper_tui.engine.hart.hart import Hart
+from shyper_tui.engine.hart.host_memory import Block, HostMemory
+from shyper_tui.engine.hart.program import program
+from shyper_tui.engine.isa.decode import decode
+from shyper_tui.engine.isa.rows import INSTRUCTIONS
+from tests.core.lockstep import PatternDevice
+
+
+class Probe:
+    """Decodes one word natively, as if it stood at `offset` in its page."""
+
+    def __init__(self) -> None:
+        self._hart = Hart(0, program(), HostMemory(0x8000_0000, 4096, 1), PatternDevice())
+        self._record = Block(records.RECORD_SIZE)
+        self._table = HandlerTable()
+
+    def check(self, word: int, offset: int) -> None:
+        self._record.bytes[: records.RECORD_SIZE] = bytes(records.RECORD_SIZE)
+        number = self._hart.native["decode_probe"](self._hart.address, word, self._record.address, offset)
+        decoded = decode(word)
+        if decoded is None:
+            assert number == 0, f"{word:#x} is illegal"
+            return
+        assert number, f"{word:#x} is {decoded.instruction.name}"
+        handler = self._table.handlers[number - 1]
+        assert handler.instruction is decoded.instruction, f"{word:#x}"
+        assert handler.length == decoded.length
+        rd, rs1, rs2, length, imm = struct.unpack_from("<BBBBi", self._record.bytes, records.RD)
+        if decoded.instruction.relative:
+            assert handler.far == (not 0 <= offset + decoded.imm < 4096)
+            if not handler.far:
+                assert imm % 8 == 0
+                imm >>= 3
+        if handler.discard:
+            assert decoded.rd == 0
+        expected = SINK if decoded.instruction.writes_integer and decoded.rd == 0 else decoded.rd
+        right = (expected, decoded.rs1, decoded.rs2, decoded.length, decoded.imm)
+        assert (rd, rs1, rs2, length, imm) == right, f"{word:#x}"
+
+
+@pytest.fixture(scope="module")
+def probe() -> Probe:
+    return Probe()
+
+
+def test_all_compressed_words(probe: Probe) -> None:
+    for word in range(65536):
+        if word & 3 != 3:
+            probe.check(word, word * 2 & 0xFFE)
+
+
+def test_random_words(probe: Probe) -> None:
+    random = Random(1)
+    for _ in range(30_000):
+        probe.check(random.getrandbits(32) | 3, random.randrange(0, 4092, 2))
+
+
+def test_every_row_with_random_operands_and_neighbouring_words(probe: Probe) -> None:
+    """Words that match a row, and words that miss it by one fixed bit."""
+    random = Random(2)
+    for row in INSTRUCTIONS.values():
+        encoding = row.encoding
+        for _ in range(40):
+            word = random.getrandbits(32) & ~encoding.mask | encoding.match
+            probe.check(word, random.randrange(0, 4092, 2))
+            probe.check(word ^ (1 << random.randrange(2, 32)) | 3, random.randrange(0, 4092, 2))
+
+
+def test_a_branch_is_near_or_far_by_its_target_page(probe: Probe) -> None:
+    for displacement in (-4096, -4094, -2, 2, 4, 2048, 4094):
+        beq = INSTRUCTIONS["beq"].encoding
+        word = beq.match
+        for piece in beq.immediate:
+            word |= (displacement >> piece.target & (1 << piece.width) - 1) << piece.low
+        for offset in (0, 2, 2048, 4088, 4090, 4094):
+            probe.check(word, offset)
