@@ -253,3 +253,27 @@ def test_a_stopped_managing_vm_gives_its_irqs_back_and_boots_again(station: Stat
     station.until(lambda: MVM in station.consoles[0][before:])
     station.type(0, b"echo again\r")
     station.until(lambda: b"\nagain\r\n" in station.consoles[0][before:])
+
+
+def test_what_is_sent_to_a_console_before_its_vm_exists_is_kept() -> None:
+    station = Station(ram=RAM)
+    station.manager.add(mvm_definition(), images.embedded("supervisor"))
+    station.manager.boot(0)
+    station.until(lambda: MVM in station.consoles[0])
+    station.type(0, b"console 1\r")
+    station.until(lambda: b"ctrl+] leaves" in station.consoles[0])
+    station.type(0, b"echo early\r")
+    station.run(5_000_000)
+    station.manager.add(guest(1, 0b0010, 64 << 20, devices()), images.embedded("guest"))
+    station.manager.boot(1)
+    station.until(lambda: b"\nearly\r\n" in station.consoles[1] and b"\nearly\r\n" in station.consoles[0])
+
+
+def test_output_of_a_removed_vm_goes_nowhere(station: Station) -> None:
+    """The VM's id is free at once, its vCPUs stop a moment later: what it says in between belongs to nobody."""
+    old = station.manager.vm(1)
+    station.manager.remove(1)
+    old.console.write(b"from the grave")
+    assert b"from the grave" not in station.consoles[1]
+    station.run(1_000_000)
+    assert old.vcpus[0].core.current is None
