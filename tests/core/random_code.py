@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from random import Random
 
@@ -29,13 +30,13 @@ WRITABLE = [
 
 NUMBERS = {csr.name: csr.number for csr in CSRS.values()}
 RARE = {
-    "wfi": 0.8, "mret": 0.7, "sret": 0.7, "fence": 0.4, "fence.i": 0.4, "jal": 0.7, "jalr": 0.4, "ecall": 1.2,
-    "ebreak": 1.2, "c.ebreak": 1.2, "c.jr": 0.4, "c.jalr": 0.4, "csrrw": 0.6, "csrrs": 0.6, "csrrc": 0.6,
+    "wfi": 1, "mret": 0.7, "sret": 0.7, "fence": 0.8, "fence.i": 0.8, "jal": 0.7, "jalr": 0.6, "ecall": 1.5,
+    "ebreak": 1.5, "c.ebreak": 1.5, "c.jr": 0.8, "c.jalr": 0.8, "csrrw": 0.6, "csrrs": 0.6, "csrrc": 0.6,
 }  # fmt: skip
 """Weights of rows that leave the straight line or do little; 1 for all others."""
 
 ROWS: list[Row] = [*INSTRUCTIONS.values(), *COMPRESSED.values()]
-_WEIGHTS = [RARE.get(row.name, 0.6 if row.encoding.match & 0x7F == 0x73 else 1.0) for row in ROWS]
+_WEIGHTS = [RARE.get(row.name, 0.9 if row.encoding.match & 0x7F == 0x73 else 1.0) for row in ROWS]
 _JUMPS = {"jal", "beq", "bne", "blt", "bge", "bltu", "bgeu", "c.j", "c.beqz", "c.bnez"}
 
 
@@ -56,10 +57,12 @@ def _sequences() -> list[list[list[Row]]]:
 
 
 class RandomCode:
-    """A stream of instructions from a seed. `calm` code computes, loads, stores and branches, and seldom traps."""
+    """A stream of instructions. `calm` code computes, loads, stores and branches, and seldom traps; other code prefers
+    rows that have been `executed` less than others."""
 
-    def __init__(self, random: Random, *, calm: bool = False) -> None:
+    def __init__(self, random: Random, executed: Counter[str], *, calm: bool = False) -> None:
         self.random = random
+        self.executed = executed
         self.calm = calm
         self.pointer = POINTERS[0]
 
@@ -105,7 +108,10 @@ class RandomCode:
             if random.random() < (0.001 if self.calm else 0.01):
                 short = random.getrandbits(16) & ~3 | random.randrange(3)
                 return random.getrandbits(32) | 3 if random.random() < 0.7 else short
-            row = random.choice(_CALM) if self.calm else random.choices(ROWS, _WEIGHTS)[0]
+            if self.calm:
+                row = random.choice(_CALM)
+            else:
+                row = min(random.choices(ROWS, _WEIGHTS, k=3), key=lambda row: self.executed[row.name])
         operands = row.syntax
         rs1 = random.randrange(32)
         rs2 = random.randrange(32)

@@ -76,7 +76,7 @@ class RandomMachine:
         self.guest_user = USER if self.vsatp_mode else 0
         self.words: dict[int, int] = {}
         self.calm = random.random() < 0.4
-        self.code = RandomCode(random, calm=self.calm)
+        self.code = RandomCode(random, lockstep.reference.evaluator.rows, calm=self.calm)
         images = {REGION: self._code(), DATA: random.randbytes(DATA_SIZE), NAPOT: random.randbytes(0x1_0000)}
         images |= handlers(random, self._region)
         self._map()
@@ -94,7 +94,7 @@ class RandomMachine:
             while at < end:
                 if self.random.random() < 0.12 and end - at >= 8:
                     fresh = self.code.point(self._distance(at))
-                elif self.random.random() < 0.3:
+                elif self.random.random() < (0.35 if self.calm else 0.1):
                     fresh = self.code.sequence()
                 else:
                     fresh = [self.code.instruction()]
