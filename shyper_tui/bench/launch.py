@@ -23,9 +23,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class Timing:
-    """`seconds` of host time; `output` is standard output, `log` standard error."""
+    """What one process took.
 
-    seconds: float
+    `wall`: seconds from its start to its text, or to its end. `cpu`: seconds of processor time of all its threads and
+    children until its end. `output` is standard output, `log` standard error.
+    """
+
+    wall: float
+    cpu: float
     output: bytes
     log: str
 
@@ -46,10 +51,10 @@ def timed(launch: Launch, timeout: float) -> Timing:
             raise LaunchError(f"{launch.command[0]} cannot be started: {error.strerror or error}") from None
         with process:
             try:
-                output, shown = _read(process, launch.until, started, started + timeout)
-                process.wait(max(0.0, started + timeout - time.perf_counter()))
+                output, shown = _read(process, launch.until, started + timeout)
+                cpu = _wait(process, started + timeout)
                 ended = time.perf_counter()
-            except (TimeoutError, subprocess.TimeoutExpired):
+            except TimeoutError:
                 raise LaunchError(f"the process did not end within {timeout:g} s") from None
             finally:
                 process.kill()  # does nothing to a process that has ended
@@ -58,12 +63,23 @@ def timed(launch: Launch, timeout: float) -> Timing:
             raise LaunchError(f"the process ended with status {process.returncode}: {_last_line(text, output)}")
         if launch.until is not None and shown is None:
             raise LaunchError(f"the process ended without showing {launch.until.decode()}: {_last_line(text, output)}")
-        return Timing((ended if shown is None else shown) - started, output, text)
+        return Timing((ended if shown is None else shown) - started, cpu, output, text)
 
 
-def _read(
-    process: subprocess.Popen[bytes], until: bytes | None, started: float, deadline: float
-) -> tuple[bytes, float | None]:
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> float:
+    """Waits for the end of the process; its seconds of processor time."""
+    ended = os.pidfd_open(process.pid)
+    try:
+        if not select.select([ended], [], [], max(0.0, deadline - time.perf_counter()))[0]:
+            raise TimeoutError
+    finally:
+        os.close(ended)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen itself would not ask for the usage
+    return usage.ru_utime + usage.ru_stime
+
+
+def _read(process: subprocess.Popen[bytes], until: bytes | None, deadline: float) -> tuple[bytes, float | None]:
     """Standard output to its end, and the time at which `until` was complete."""
     assert process.stdout is not None
     descriptor, output, shown = process.stdout.fileno(), bytearray(), None

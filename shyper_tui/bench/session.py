@@ -10,7 +10,7 @@ from pathlib import Path
 from shyper_tui.bench.launch import LaunchError, Timing, timed
 from shyper_tui.bench.measurements import Measurement, UnavailableError, measurement
 from shyper_tui.bench.qemu import Qemu
-from shyper_tui.bench.report import Remark, Report, Result
+from shyper_tui.bench.report import Clock, Remark, Report, Result
 
 TIMEOUT = 600.0
 """Seconds that one process may take."""
@@ -22,10 +22,15 @@ _INSTRUCTIONS = re.compile(r"(\d+) instructions")
 
 
 def run(
-    names: Iterable[str], repeats: int, progress: Progress, complain: Callable[[str], None], qemu: Qemu | None = None
+    names: Iterable[str],
+    repeats: int,
+    progress: Progress,
+    complain: Callable[[str], None],
+    qemu: Qemu | None = None,
+    clock: Clock = "wall",
 ) -> Report:
     """Measures what is named. `complain` hears of what is skipped and what failed, one sentence each."""
-    report = Report(qemu.version if qemu else None, repeats)
+    report = Report(qemu.version if qemu else None, repeats, clock)
     with tempfile.TemporaryDirectory(prefix="shyper-tui-bench-") as folder:
         found: list[Measurement] = []
         for name in names:
@@ -38,7 +43,7 @@ def run(
             warm_up(progress)
         for what in found:
             try:
-                report.results.append(measure(what, repeats, progress, complain))
+                report.results.append(measure(what, repeats, progress, complain, clock))
             except LaunchError as error:
                 report.failed.append(Remark(what.name, str(error)))
                 complain(f"{what.name} failed: {error}.")
@@ -53,7 +58,11 @@ def warm_up(progress: Progress) -> None:
 
 
 def measure(
-    what: Measurement, repeats: int, progress: Progress, complain: Callable[[str], None] = lambda text: None
+    what: Measurement,
+    repeats: int,
+    progress: Progress,
+    complain: Callable[[str], None] = lambda text: None,
+    clock: Clock = "wall",
 ) -> Result:
     """The best of `repeats` runs of either side. Raises LaunchError when ours fails, or computes something else than
     QEMU."""
@@ -73,17 +82,21 @@ def measure(
                 peer = None
                 theirs.clear()
     _compare_outputs(what, ours + theirs)
-    best = min(ours, key=lambda timing: timing.seconds)
-    count = instructions(best.log)
-    other = min((timing.seconds for timing in theirs), default=None)
+    best = min(ours, key=_seconds(clock))
+    seconds, count = _seconds(clock)(best), instructions(best.log)
+    other = min(map(_seconds(clock), theirs), default=None)
     return Result(
         what.name,
         count,
-        round(best.seconds, 4),
-        round(count / best.seconds / 1e6, 1),
+        round(seconds, 4),
+        round(count / seconds / 1e6, 1),
         None if other is None else round(other, 4),
-        None if other is None else round(other / best.seconds, 3),
+        None if other is None else round(other / seconds, 3),
     )
+
+
+def _seconds(clock: Clock) -> Callable[[Timing], float]:
+    return lambda timing: timing.wall if clock == "wall" else timing.cpu
 
 
 def instructions(log: str) -> int:

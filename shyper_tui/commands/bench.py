@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from shyper_tui.bench import NAMES
@@ -14,8 +16,14 @@ from shyper_tui.bench import NAMES
     help="Only this measurement; may be given several times.",
 )  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1, 99), default=3, show_default=True, help="Runs of either side.")
+@click.option(
+    "--time", "clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,
+    help="Compare wall time, or processor time of all threads, which other load disturbs less.",
+)  # fmt: skip
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, names: tuple[str, ...], repeats: int) -> None:
+def command(
+    ctx: click.Context, as_json: bool, names: tuple[str, ...], repeats: int, clock: Literal["wall", "cpu"]
+) -> None:
     """Measure speed: bare-metal programs and Linux boots, compared with QEMU in the same run where it is installed.
 
     Every measurement is a whole process with its start-up, as a user starts it, and so is QEMU's. The time is wall
@@ -39,7 +47,7 @@ def command(ctx: click.Context, as_json: bool, names: tuple[str, ...], repeats: 
         progress.end()
         click.echo(sentence, err=True)
 
-    report = session.run(names or NAMES, repeats, progress, complain, qemu.find_qemu())
+    report = session.run(names or NAMES, repeats, progress, complain, qemu.find_qemu(), clock)
     progress.end()
     click.echo(report.to_json() if as_json else report.table())
     ctx.exit(0 if report.ok else 1)

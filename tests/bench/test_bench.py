@@ -43,10 +43,19 @@ def test_the_time_ends_with_the_text_and_not_with_the_process() -> None:
     code = "import time; print('one GUEST-READY' + 1_000_000 * '.'); print(time.perf_counter())"
     started = time.perf_counter()
     timing = timed(python(code, b"GUEST-READY"), 60)
-    assert started + timing.seconds < float(timing.output.split()[-1])
+    assert started + timing.wall < float(timing.output.split()[-1])
     started = time.perf_counter()
     whole = timed(python(code), 60)
-    assert started + whole.seconds > float(whole.output.split()[-1])
+    assert started + whole.wall > float(whole.output.split()[-1])
+
+
+def test_processor_time_counts_children_and_not_waiting() -> None:
+    child = "import time; e = time.process_time() + 0.1\nwhile time.process_time() < e: pass"
+    code = f"import subprocess, sys, time; subprocess.run([sys.executable, '-S', '-c', {child!r}]); time.sleep(0.5)"
+    timing = timed(python(code), 60)
+    assert timing.cpu > 0.1
+    assert timing.wall > 0.5 + 0.1
+    assert timing.cpu < timing.wall
 
 
 @pytest.mark.parametrize(
@@ -73,7 +82,8 @@ def test_a_process_that_does_not_end_is_stopped(code: str) -> None:
 
 
 def test_a_program_is_measured(tmp_path: Path) -> None:
-    result = session.measure(program("tiny", write_tiny(tmp_path / "tiny.elf"), None), 2, quiet)
+    what = program("tiny", write_tiny(tmp_path / "tiny.elf"), None)
+    result = session.measure(what, 2, quiet, clock="cpu")
     assert (result.name, result.instructions) == ("tiny", INSTRUCTIONS)
     assert result.seconds > 0
     assert (result.qemu_seconds, result.ratio) == (None, None)
@@ -140,13 +150,14 @@ def test_the_managing_vm_is_the_sample_with_a_short_boot() -> None:
 
 
 def test_the_table_shows_what_is_known() -> None:
-    report = Report("QEMU 10", 3, [Result("a", 2_000_000, 0.5, 4.0, 1.0, 2.0), Result("bb", 7, 1.0, 0.0, None, None)])
+    report = Report("QEMU 10", 3, "wall", [Result("a", 2_000_000, 0.5, 4.0, 1.0, 2.0), Result("bb", 7, 1.0, 0.0, None, None)])
     assert report.table().splitlines()[:3] == [
         "name  instructions  seconds  MIPS  QEMU s  ratio",
         "a        2,000,000    0.500     4   1.000   2.00",
         "bb               7    1.000     0       -      -",
     ]
-    assert "best wall time of 3" in report.table()
+    assert "best wall time of 3 runs" in report.table()
+    assert "best processor time (all threads) of 3 runs" in Report(None, 3, "cpu").table()
 
 
 def test_the_command_prints_one_json_object(tmp_path: Path) -> None:
