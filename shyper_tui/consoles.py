@@ -106,6 +106,8 @@ class Feeder:
     """Pause between turns while there is more to parse."""
     PAINT_SECONDS = 0.05
     """How often an unfocused or flooded console is painted."""
+    ECHO_SECONDS = 0.02
+    """The focused console is painted at once, but not more often than this."""
     PIECE = 2048
     """Bytes parsed between two looks at the clock."""
 
@@ -153,16 +155,18 @@ class Feeder:
         return fed
 
     def _paint(self, console: Console) -> None:
+        """Paint now what has the focus, unless it was painted a moment ago; the rest when the timer comes."""
         now = time.perf_counter()
-        flooded = console in self._waiting and now - self._painted.get(console, 0.0) < self.PAINT_SECONDS
-        if console.focused and not flooded:
+        rest = self.PAINT_SECONDS if console in self._waiting else self.ECHO_SECONDS
+        if console.focused and now - self._painted.get(console, 0.0) >= rest:
             self._painted[console] = now
             self._unpainted.discard(console)
             console.paint()
             return
         self._unpainted.add(console)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self.PAINT_SECONDS, self._paint_rest)
+            delay = self.ECHO_SECONDS if console.focused else self.PAINT_SECONDS
+            self._timer = asyncio.get_running_loop().call_later(delay, self._paint_rest)
 
     def _paint_rest(self) -> None:
         self._timer = None

@@ -164,7 +164,7 @@ class Workstation(Screen[None]):
     async def poll_snapshots(self, kind: SnapshotKind) -> None:
         """Ask for a snapshot while a visible pane wants it; one question at a time."""
         while True:
-            panes = [pane for pane in self.query(Pane) if kind == pane.WANTS and pane.shown]
+            panes = [pane for pane in self.view.all_panes if kind == pane.WANTS and pane.shown]
             engine = self.session.engine
             ready = self.session.status is not None and self.session.status.state not in ("booting", "failed")
             if panes and engine is not None and ready:
@@ -183,7 +183,7 @@ class Workstation(Screen[None]):
         if not self.is_mounted:
             return
         self.status.update_session(self.session)
-        for pane in self.view.query(Pane):
+        for pane in self.view.all_panes:
             if pane.is_mounted:
                 pane.update_session(self.session)
 

@@ -111,8 +111,7 @@ scrolled up.
     def show_state(self) -> None:
         """Write title and note anew."""
         self.set_class(self.view.captured, "-captured")
-        self.border_title = self._title()
-        self.border_subtitle = Content(self._note())
+        self.write_frame(self._title(), Content(self._note()))
 
     def set_title(self, title: str, note: str = "") -> None:
         self.show_state()

@@ -36,13 +36,19 @@ class Pane(Vertical):
     number = 0
     """1 to 9: its key."""
     _shown_title = ("", "")
+    _frame: tuple[Content, Content] | None = None
 
     def set_title(self, title: str, note: str = "") -> None:
         """Title at the top left and note at the bottom right of the frame, as plain text."""
         self._shown_title = (title, note)
         lead = f"{self.number} " if self.number else ""
-        self.border_title = Content(f"{lead}{title}")
-        self.border_subtitle = Content(note)
+        self.write_frame(Content(f"{lead}{title}"), Content(note))
+
+    def write_frame(self, title: Content, note: Content) -> None:
+        """Write title and note unless they stand there already: a new frame paints the whole pane anew."""
+        if (title, note) != self._frame:
+            self._frame = (title, note)
+            self.border_title, self.border_subtitle = title, note
 
     def renumber(self, number: int) -> None:
         """Give the pane its key."""

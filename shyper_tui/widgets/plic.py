@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from shyper_tui.ipc.messages import PlicController, PlicSnapshot, PlicSource
 from shyper_tui.widgets.lines_view import LinesView, Part, Row
 from shyper_tui.widgets.pane import Pane
-from shyper_tui.widgets.status_bar import clock_text
 
 HEAD: Row = (
     ("  src ", "label"),
@@ -66,7 +65,7 @@ def controller_rows(controller: PlicController, before: PlicController | None, e
 class PlicPane(Pane):
     """The physical PLIC first, then the vPLIC of each VM."""
 
-    TITLE = "PLIC"
+    TITLE = "PLIC and vPLICs"
     WANTS = "plic"
     HELP: ClassVar[str] = """\
 The machine's PLIC and the vPLIC that the hypervisor shows each VM. A source is listed when it has a priority,
@@ -102,7 +101,7 @@ mode) that get it.
     def _draw(self) -> None:
         if self.snapshot is None:
             return
-        self.set_title(f"PLIC and vPLICs · machine time {clock_text(self.snapshot.time_ticks)}", "a: all sources")
+        self.set_title("PLIC and vPLICs", "a: all sources")
         rows: list[Row] = []
         for controller in self.snapshot.controllers:
             rows += controller_rows(controller, self._before.get(controller.name), self._all)

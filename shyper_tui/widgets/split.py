@@ -42,6 +42,17 @@ class Split(Container):
         self.parts: list[tuple[Node, Widget]] = [(child, make(child)) for child in node.children]
         self.zoomed: Pane | None = None
 
+    @property
+    def all_panes(self) -> list[Pane]:
+        """Every pane below this split, displayed or not."""
+        panes: list[Pane] = []
+        for _node, widget in self.parts:
+            if isinstance(widget, Split):
+                panes += widget.all_panes
+            elif isinstance(widget, Pane):
+                panes.append(widget)
+        return panes
+
     def compose(self) -> ComposeResult:
         for _node, widget in self.parts:
             yield widget
@@ -52,7 +63,9 @@ class Split(Container):
         self.styles.layout = "horizontal" if beside else "vertical"
         for node, widget in self.parts:
             if self.zoomed is not None:
-                widget.display = widget is self.zoomed or self.zoomed in widget.query(Pane)
+                widget.display = widget is self.zoomed or (
+                    isinstance(widget, Split) and self.zoomed in widget.all_panes
+                )
             else:
                 widget.display = columns >= node.hide_below and lines >= node.hide_below_lines
             size = Scalar.parse("1fr" if self.zoomed is not None else node.size)
@@ -84,6 +97,6 @@ class View(Split):
         """Displayed panes in order."""
         return [
             pane
-            for pane in self.query(Pane)
+            for pane in self.all_panes
             if all(node.display for node in pane.ancestors_with_self if isinstance(node, Widget) and node is not self)
         ]

@@ -29,7 +29,7 @@ def status_row(status: MachineStatus, width: int) -> Row:
     harts = status.harts
     parts: list[Part] = [
         (f" {MACHINE_GLYPHS.get(status.state, '?')} {status.state} ", MACHINE_ROLES.get(status.state, "bar")),
-        (f" {status.mips:6.1f} MIPS ", "bar-strong"),
+        (f" {status.mips:6.{1 if status.mips >= 10 else 2}f} MIPS ", "bar-strong"),
         (f" {status.clock} clock {clock_text(status.time_ticks)} ", "bar"),
         (f" harts {sum(hart.busy >= 0.05 for hart in harts)}/{len(harts)} busy ", "bar"),
     ]

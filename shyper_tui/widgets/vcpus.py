@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from shyper_tui.ipc.messages import VcpuSnapshot, VcpusSnapshot
 from shyper_tui.widgets.lines_view import RULE, LinesView, Part, Row
 from shyper_tui.widgets.pane import Pane
-from shyper_tui.widgets.status_bar import clock_text
 
 ABI_NAMES = (
     "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5",
@@ -159,7 +158,6 @@ snapshot. **tab** moves to the details, which scroll; **x** there shows the floa
         snapshot = self.snapshot
         if snapshot is None:
             return
-        self.set_title(f"vCPUs · machine time {clock_text(snapshot.time_ticks)}")
         rows = [summary_row(vcpu) for vcpu in snapshot.vcpus]
         if self.table.styles.height is None or self.table.styles.height.value != len(rows):
             self.table.styles.height = max(1, len(rows))
