@@ -11,9 +11,10 @@ Every method may raise `EngineError(code, message, diagnostics)`: the engine ref
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,6 +38,9 @@ from shyper_tui.ipc.messages import (
     to_wire,
 )
 from shyper_tui.ipc.process import EngineProcess, LogListener
+
+EXPECT_LIMIT = 4 * 1024 * 1024
+"""Bytes that `expect` keeps of what came before its text."""
 
 
 class VmCalls:
@@ -96,7 +100,7 @@ class ConsoleCalls:
         """What is kept of the console from `offset` on (the engine keeps the last MiB)."""
         return from_wire(ConsoleChunk, await self._connection.request("console.read", vm=vm, offset=offset))
 
-    def stream(self, vm: int, offset: int = 0) -> AsyncIterator[ConsoleChunk]:
+    def stream(self, vm: int, offset: int = 0) -> AsyncGenerator[ConsoleChunk, None]:
         """The console from `offset` on, for ever; ends when the VM is removed or the engine is gone. A consumer that
         is too slow misses bytes: then a chunk's offset lies beyond the end of the one before."""
         return self._connection.stream(vm, offset)
@@ -110,8 +114,8 @@ class ConsoleCalls:
         start = self._expected.get(vm, 0) if offset is None else offset
         wanted, seen, begin = text.encode(), bytearray(), start
         try:
-            async with asyncio.timeout(timeout):
-                async for chunk in self.stream(vm, start):
+            async with asyncio.timeout(timeout), contextlib.aclosing(self.stream(vm, start)) as chunks:
+                async for chunk in chunks:
                     if chunk.offset != begin + len(seen):  # bytes were dropped: search on from here
                         begin, seen = chunk.offset, bytearray()
                     searched = max(0, len(seen) - len(wanted))
@@ -121,6 +125,9 @@ class ConsoleCalls:
                         end = position + len(wanted)
                         self._expected[vm] = begin + end
                         return seen[:end].decode("utf-8", "replace")
+                    if len(seen) > EXPECT_LIMIT:
+                        dropped = len(seen) - EXPECT_LIMIT // 2
+                        begin, seen = begin + dropped, seen[dropped:]
         except TimeoutError:
             tail = seen[-400:].decode("utf-8", "replace")
             raise EngineError("timeout", f"vm{vm} did not show {text!r} within {timeout:g} s; last: {tail!r}") from None

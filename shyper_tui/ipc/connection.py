@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from shyper_tui.ipc.frames import Frame, FrameError, encode, read_frame
@@ -57,7 +57,7 @@ class Connection:
         finally:
             self._pending.pop(number, None)
 
-    async def stream(self, vm: int, offset: int) -> AsyncIterator[ConsoleChunk]:
+    async def stream(self, vm: int, offset: int) -> AsyncGenerator[ConsoleChunk, None]:
         """The VM's console from `offset` on. At most CONSOLE_WINDOW bytes wait here for the consumer."""
         number = next(self._numbers)
         queue: asyncio.Queue[ConsoleChunk | None] = asyncio.Queue()
