@@ -150,7 +150,8 @@ def test_the_managing_vm_is_the_sample_with_a_short_boot() -> None:
 
 
 def test_the_table_shows_what_is_known() -> None:
-    report = Report("QEMU 10", 3, "wall", [Result("a", 2_000_000, 0.5, 4.0, 1.0, 2.0), Result("bb", 7, 1.0, 0.0, None, None)])
+    results = [Result("a", 2_000_000, 0.5, 4.0, 1.0, 2.0), Result("bb", 7, 1.0, 0.0, None, None)]
+    report = Report("QEMU 10", 3, "wall", results)
     assert report.table().splitlines()[:3] == [
         "name  instructions  seconds  MIPS  QEMU s  ratio",
         "a        2,000,000    0.500     4   1.000   2.00",
