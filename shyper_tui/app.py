@@ -14,7 +14,7 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from shyper_tui.ipc.client import Client
-from shyper_tui.ipc.messages import EngineError, EngineOptions
+from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit
 from shyper_tui.keymap import Scope, bindings
 from shyper_tui.layout import VIEWS, LayoutError, load_layout
 from shyper_tui.ports import Engine, EngineFactory
@@ -58,6 +58,7 @@ class ShyperApp(App[int]):
         self.config_file = config
         self.workstation: Workstation | None = None
         self._told_end = False
+        self._asked_quit = False
 
     def on_mount(self) -> None:
         layouts = [load_layout(name) for name in VIEWS]
@@ -128,13 +129,14 @@ class ShyperApp(App[int]):
 
     # --- the engine's end, leaving -------------------------------------------------------------------
 
-    @work(group="ended", exclusive=True)
-    async def action_engine_ended(self) -> None:
-        """Tell once that the engine is gone, and offer to start another."""
-        ended = self.session.ended
-        if ended is None or self._told_end:
-            return
-        self._told_end = True
+    def on_workstation_engine_ended(self) -> None:
+        """Tell once that the engine is gone."""
+        if self.session.ended is not None and not self._told_end:
+            self._told_end = True
+            self._offer_restart(self.session.ended)
+
+    @work(group="ended")
+    async def _offer_restart(self, ended: WorkerExit) -> None:
         answer = await self.push_screen_wait(failure_dialog(ended))
         if answer == "restart":
             await self.action_restart_engine()
@@ -150,12 +152,17 @@ class ShyperApp(App[int]):
         await self.session.restart()
         self._told_end = False
 
-    @work(group="quit", exclusive=True)
+    @work(group="quit")
     async def action_ask_quit(self) -> None:
-        """Quit; ask first when VMs run."""
+        """Quit; ask first when VMs run. The same key once more quits."""
+        if self._asked_quit:
+            await self._leave()
+            return
         running = [f"vm{vm.id} {vm.name}" for vm in self.session.vms if vm.state == "active"]
         if running and self.session.engine is not None:
+            self._asked_quit = True
             answer = await self.push_screen_wait(quit_dialog(running))
+            self._asked_quit = False
             if answer != "quit":
                 return
         await self._leave()

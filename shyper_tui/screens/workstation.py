@@ -8,6 +8,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.css.query import NoMatches
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -25,6 +26,8 @@ from shyper_tui.widgets.vm_list import VmListPane, VmTable
 
 STATE_SECONDS = 0.25
 """Between two questions for the machine's state and the VMs."""
+START_SECONDS = 0.05
+"""The same until the VMs are known: nobody likes to wait at the start."""
 SNAPSHOT_SECONDS = 0.1
 """Between two snapshots of a visible state pane, counted from the answer."""
 
@@ -37,6 +40,9 @@ class Workstation(Screen[None]):
     Workstation > #views { width: 1fr; height: 1fr; }
     Workstation > Footer { height: 1; }
     """
+
+    class EngineEnded(Message):
+        """The engine is gone without being asked to; sent again as long as it is."""
 
     def __init__(self, session: Session, layouts: list[Layout]) -> None:
         super().__init__()
@@ -157,8 +163,9 @@ class Workstation(Screen[None]):
         while True:
             await self.session.refresh()
             self.update_panes()
-            self.app.call_later(self.app.run_action, "engine_ended") if self.session.ended else None
-            await asyncio.sleep(STATE_SECONDS)
+            if self.session.ended is not None:
+                self.post_message(self.EngineEnded())
+            await asyncio.sleep(STATE_SECONDS if self.session.vms or self.session.ended else START_SECONDS)
 
     @work(group="snapshots")
     async def poll_snapshots(self, kind: SnapshotKind) -> None:
