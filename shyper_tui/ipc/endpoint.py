@@ -15,16 +15,18 @@ SOCKET_NAME = "engine.sock"
 FOLDER_PREFIX = "engine-"
 LONGEST_SOCKET_PATH = 100
 """Linux allows 107 bytes for the path of a Unix socket; some systems 103."""
+LONGEST_FOLDER = LONGEST_SOCKET_PATH - len(f"/{FOLDER_PREFIX}12345678/{SOCKET_NAME}")
 
 
 def runtime_folder() -> Path:
-    """The user's folder for running engines (made with mode 0700 where missing): below XDG_RUNTIME_DIR, or where
-    there is none, below the folder for temporary files."""
+    """The user's folder for running engines (made with mode 0700 where missing): below XDG_RUNTIME_DIR, or where there
+    is none, or its path is too long for sockets, below the folder for temporary files."""
     user = os.getuid()
     for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
         if base and os.path.isdir(base) and os.access(base, os.W_OK | os.X_OK):
             folder = Path(base) / "shyper-tui"
-            break
+            if len(os.fsencode(folder)) <= LONGEST_FOLDER:
+                break
     else:
         folder = Path(tempfile.gettempdir()) / f"shyper-tui-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -35,19 +37,15 @@ def runtime_folder() -> Path:
 
 
 def new_socket_path() -> Path:
-    """A socket path in a fresh private folder."""
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=runtime_folder()))
-    if len(os.fsencode(folder / SOCKET_NAME)) > LONGEST_SOCKET_PATH:
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="shyper-tui-"))
-    return folder / SOCKET_NAME
+    """A socket path in a fresh private folder, where `running_engines` finds it."""
+    return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=runtime_folder())) / SOCKET_NAME
 
 
 def remove_socket(path: Path) -> None:
     """Removes the socket and the private folder that `new_socket_path` made; harmless when they are gone."""
     with contextlib.suppress(OSError):
         path.unlink()
-    if path.parent.name.startswith((FOLDER_PREFIX, "shyper-tui-")):
+    if path.parent.name.startswith(FOLDER_PREFIX):
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 

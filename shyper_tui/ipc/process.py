@@ -40,7 +40,10 @@ class EngineProcess:
         The engine gets a session of its own, so that Ctrl-C in the terminal reaches the front end alone, which then
         stops it in order. Its standard input is a pipe from here: its end tells the engine that this process died.
         """
-        path = new_socket_path()
+        try:
+            path = new_socket_path()
+        except OSError as error:
+            raise EngineError("engine-start", f"there is no folder for the engine's socket: {error}") from None
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())}
         try:
             process = await asyncio.create_subprocess_exec(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,9 +19,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    async with await Client.start({"embedded": True, "log_dir": str(tmp_path)}) as client:
-        yield client
+    with tempfile.TemporaryDirectory() as folder:  # not below tmp_path: socket paths are short
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        async with await Client.start({"embedded": True, "log_dir": str(tmp_path)}) as client:
+            yield client
 
 
 async def vm(*arguments: str) -> tuple[int, str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,11 @@ SAMPLE = sample_path("embedded-guest")
 
 
 @pytest.fixture(autouse=True)
-def private_runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def private_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Not below tmp_path: socket paths are short."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 def options(tmp_path: Path, **more: object) -> dict[str, object]:
@@ -179,11 +183,15 @@ async def test_sigterm_stops_it_in_order(client: Client) -> None:
 async def test_a_detached_engine_goes_on_without_its_owner(tmp_path: Path) -> None:
     owner = await Client.start(options(tmp_path, detach=True))
     await owner.vm.list()
+    path = owner.socket_path
+    assert path is not None
     await owner.close()
-    (path,) = running_engines()
     visitor = await Client.attach(path)
-    assert (await visitor.status()).state == "running"
-    assert (await visitor.shutdown()).status is None
+    try:
+        assert (await visitor.status()).state == "running"
+        assert running_engines() == [path]
+    finally:
+        assert (await visitor.shutdown()).status is None
     assert (await asyncio.wait_for(owner.closed, 30)).status == 0
 
 
