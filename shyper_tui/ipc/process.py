@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -66,8 +67,7 @@ class EngineProcess:
             await engine.kill()
             raise
         if line.strip() != b"listening":
-            await engine.kill()
-            exited = await engine.exit
+            exited = await engine.stop()  # it is ending by itself
             last = exited.log[-1] if exited.log else "it wrote no message"
             raise EngineError("engine-start", f"the engine ended while starting (status {exited.status}): {last}")
         return engine
@@ -81,9 +81,14 @@ class EngineProcess:
             return await self.exit
 
     async def kill(self) -> None:
-        """Ends the process at once and waits until it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        """Ends the process at once and waits until it is gone.
+
+        Not by `Process.kill`, which polls first: that may take the exit status away from the event loop's child
+        watcher.
+        """
+        if not self.exit.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         await asyncio.shield(self._watcher)
 
     async def _watch(self) -> None:
