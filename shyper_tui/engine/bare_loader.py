@@ -10,9 +10,6 @@ import io
 import struct
 from dataclasses import dataclass
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.memory_map import RAM_BASE
 from shyper_tui.images.kernel_header import HEADER_BYTES, KernelKind, recognise
@@ -54,6 +51,10 @@ def load_program(memory: Memory, data: bytes, address: int, name: str) -> Loaded
 
 
 def _load_elf(memory: Memory, data: bytes, address: int, name: str) -> Loaded:
+    # a Linux Image is started without them
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     try:
         elf = ELFFile(io.BytesIO(data))
         parts = [part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD" and part["p_memsz"]]

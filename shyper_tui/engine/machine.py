@@ -318,6 +318,7 @@ class Machine:
     def power_off(self, event: PowerEvent, code: int = 0) -> None:
         """The machine ends (or asks for a reset): `run` returns, `power` says how."""
         self.power = (event, code)
+        self._wake.set()
         if self._on_power:
             self._on_power(event, code)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from .builder import build
-from .debian import SUITES, fetch, rebuild
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .embedded import embedded
 from .errors import ImageError
 from .store import PREFIX, ImageInfo, LinuxImages, catalog, linux_images, path, resolve, verify
+
+if TYPE_CHECKING:
+    from .builder import build
+    from .debian import SUITES, fetch, rebuild
 
 __all__ = [
     "PREFIX",
@@ -24,3 +29,12 @@ __all__ = [
     "resolve",
     "verify",
 ]
+
+_LATER = {"build": "builder", "SUITES": "debian", "fetch": "debian", "rebuild": "debian"}
+
+
+def __getattr__(name: str) -> Any:
+    """What builds and fetches is imported when it is asked for: every start of a machine imports this package."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)

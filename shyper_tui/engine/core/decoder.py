@@ -51,6 +51,9 @@ class HandlerTable:
         """Numbers in use, with 0."""
         return len(self.handlers) + 1
 
+    def number_of(self, handler: Handler) -> int:
+        return self._number[handler]
+
     def number(self, name: str, length: int, *, far: bool = False, discard: bool = False) -> int:
         instruction = INSTRUCTIONS[name]
         return self._number[

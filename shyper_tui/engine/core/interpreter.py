@@ -105,10 +105,17 @@ class InterpreterSemantics(HandlerBuilder, Semantics):
         self._slow: list[tuple[str, str, list[Value | int], int, int]] = []
         self._handler: Handler
         self._after = self.define(f"sub i64 %bud, {steps}")
+        # of a sequence with known operands: which operand is which register, their places and values so far
+        self._operands: dict[int, int] | None = None
+        self._places: dict[int, str] = {}
+        self._values: dict[int, Value] = {}
 
-    def run(self, handler: Handler, *, last: bool) -> None:
-        """Emits one instruction."""
+    def run(self, handler: Handler, *, last: bool, operands: tuple[int, int, int] | None = None) -> None:
+        """Emits one instruction. `operands` numbers rs1, rs2 and rd across the sequence: equal numbers are the same
+        register, 0 is x0."""
         self._handler = handler
+        if operands is not None:
+            self._operands = dict(zip((records.RS1, records.RS2, records.RD), operands, strict=True))
         handler.instruction.semantics(self)
         self._offset += handler.length * 8
         self._retired += 1
@@ -146,13 +153,32 @@ class InterpreterSemantics(HandlerBuilder, Semantics):
     def _register(self, offset: int) -> str:
         return self.name(f"getelementptr i64, ptr %st, i64 {self._byte(offset).operand}")
 
+    def _place(self, offset: int) -> str:
+        """Pointer to an operand's register; the same pointer for the same register."""
+        if self._operands is None:
+            return self._register(offset)
+        operand = self._operands[offset]
+        if operand not in self._places:
+            self._places[operand] = self._register(offset)
+        return self._places[operand]
+
+    def _read(self, offset: int) -> Value:
+        if self._operands is None:
+            return self.peek(self._register(offset), 64, STATE)
+        operand = self._operands[offset]
+        if operand == 0:
+            return self.const(0)
+        if operand not in self._values:
+            self._values[operand] = self.peek(self._place(offset), 64, STATE)
+        return self._values[operand]
+
     @property
     def rs1(self) -> Value:
-        return self.peek(self._register(records.RS1), 64, STATE)
+        return self._read(records.RS1)
 
     @property
     def rs2(self) -> Value:
-        return self.peek(self._register(records.RS2), 64, STATE)
+        return self._read(records.RS2)
 
     @property
     def rs1_index(self) -> Value:
@@ -171,8 +197,14 @@ class InterpreterSemantics(HandlerBuilder, Semantics):
         return self.peek(self.gep("%rec", self._offset + records.IMM), 32, RECORD).sext()
 
     def write_rd(self, value: Value) -> None:
-        if not self._handler.discard:
-            self.poke(self._register(records.RD), value, 64, STATE)
+        if self._handler.discard:
+            return
+        if self._operands is not None:
+            operand = self._operands[records.RD]
+            if operand == 0:
+                return
+            self._values[operand] = value
+        self.poke(self._place(records.RD), value, 64, STATE)
 
     def read_f(self, operand: int) -> Value:
         index = (self.imm >> 8) if operand == 3 else self._byte(records.RS1 if operand == 1 else records.RS2)

@@ -33,5 +33,5 @@ STORES_BEFORE_DROP = 64
 SHARED_NEXT, SHARED_END, SHARED_FREE, SHARED_RETIRED = 0, 8, 16, 24
 SHARED_SIZE = 64
 
-REACH = 12
-"""A fused sequence that contains a stored byte begins at most this many bytes before it: three instructions of four."""
+REACH = 24
+"""A fused sequence that contains a stored byte begins at most this many bytes before it: six instructions of four."""

@@ -188,7 +188,8 @@ class Evaluator:
 
     def _store_conditional(self, s: Words, va: int, size: int, value: int) -> int:
         pa = self._aligned_ram(s, va, size, STORE)
-        kept = s[RESERVATION] == pa + s[RAM_ADDEND] & MASK64 and self._ram(pa, size) == s[RESERVED] & (1 << 8 * size) - 1
+        reserved = s[RESERVATION] == pa + s[RAM_ADDEND] & MASK64
+        kept = reserved and self._ram(pa, size) == s[RESERVED] & (1 << 8 * size) - 1
         s[RESERVATION] = 0
         if kept:
             self._memory.store(pa, size, value)

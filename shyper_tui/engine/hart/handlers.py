@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shyper_tui.engine.core import records
+from shyper_tui.engine.core import fused, records
 from shyper_tui.engine.core import tlb_layout as tlb
 from shyper_tui.engine.core.builder import Variable
 from shyper_tui.engine.core.interpreter import (
@@ -356,15 +356,27 @@ def _fuse(
     chosen: Variable,
 ) -> None:
     """Decodes the following instructions too, as long as they continue a fused sequence, and takes its handler."""
-    sequence = b.variable(number)
-    distance = b.variable(((word & 3) == 3).select(b.const(4), b.const(2)))
-    steps = b.variable(1)
+    s = b.s
+    s.generation = s.generation + 1
+    operands = b.variable(0)
+    key = b.variable(0)
+    current = b.variable(number)
+    distance = b.variable(0)
+    length = b.variable(((word & 3) == 3).select(b.const(4), b.const(2)))
+    previous = b.variable(0)
     with b.loop() as following:
-        ahead = distance.value
-        with b.if_((sequence.value == 0) | (steps.value == LONGEST) | (offset + ahead).uge(4093)):
+        here = record + (distance.value << 3)
+        key.value = _mixed(b, key.value, current.value, here, operands)
+        entry = _find(b, row_length, key.value)
+        with b.if_((previous.value != 0) & ((entry & 0xFFFF) != 0)):
+            chosen.value = _handler_address(b, entry & 0xFFFF)
+        # a first instruction goes on for the sake of pairs
+        goes_on = ((entry & fused.LONGER) != 0) | (previous.value == 0)
+        ahead = distance.value + length.value
+        with b.if_(~goes_on | (current.value == 0) | (offset + ahead).uge(4093)):
             following.leave()
         parcel = b.variable(b.host_load(host + ahead, 0, 16).zext())
-        length = b.variable(2)
+        length.value = 2
         with b.if_((parcel.value & 3) == 3):
             parcel.value = b.host_load(host + ahead, 0, 32, align=2).zext()
             length.value = 4
@@ -373,15 +385,52 @@ def _fuse(
         next_number = b.call("decode_word", parcel.value, next_record, offset + ahead)
         with b.if_(undecoded):
             b.host_store(next_record, _handler_address(b, next_number))
-        entry = b.s.fused_table + ((sequence.value * row_length + next_number) << 1)
-        fused = b.host_load(entry, 0, 16).zext()
-        with b.if_(fused == 0):
-            following.leave()
-        chosen.value = _handler_address(b, fused)
-        sequence.value = fused
-        distance.value = ahead + length.value
-        steps.value = steps.value + 1
+        with b.if_(previous.value == 0):
+            pair = s.fused_table + ((current.value * row_length + next_number) << 1)
+            both = b.host_load(pair, 0, 16).zext()
+            with b.if_(both != 0):
+                chosen.value = _handler_address(b, both)
+            with b.if_((entry & fused.LONGER) == 0):
+                following.leave()
+        previous.value = current.value
+        current.value = next_number
+        distance.value = ahead
 
 
-LONGEST = 3
-"""Instructions in a fused sequence; `records.REACH` follows from it."""
+def _mixed(b: HandlerBuilder, key: Value, number: Value, record: Value, operands: Variable) -> Value:
+    """`core.fused.mix` with the operand numbers of a record; `operands` counts registers seen so far."""
+    s = b.s
+    fields = b.host_load(record, records.RD, 32).zext()
+    mixed = number << 12
+    for shift, low in ((8, 8), (4, 16), (0, 0)):  # rs1, rs2, rd
+        register = (fields >> low) & 0xFF
+        known = b.get("operand_of", register)
+        operand = b.variable(known & 0xFF)
+        with b.if_((register & 31) == 0):
+            operand.value = 0
+        with b.else_():
+            with b.if_((known >> 8) != s.generation):
+                operands.value = operands.value + 1
+                operand.value = operands.value
+                b.set("operand_of", (s.generation << 8) | operand.value, register)
+        # more registers than the key has room for: no sequence does
+        too_many = operand.value.uge(fused.MOST_REGISTERS + 1).zext() << 40
+        mixed = mixed | (operand.value << shift) | too_many
+    return key * fused.KEY_FACTOR + mixed + 1
+
+
+def _find(b: HandlerBuilder, row_length: int, key: Value) -> Value:
+    """The sequence table's entry for a key, 0 when there is none."""
+    table = b.s.fused_table + 2 * row_length * row_length
+    slot = b.variable((key * fused.KEY_FACTOR) >> 51)
+    found = b.variable(0)
+    with b.loop() as probing:
+        entry = table + (slot.value << 4)
+        present = b.host_load(entry)
+        with b.if_(present == 0):
+            probing.leave()
+        with b.if_(present == key):
+            found.value = b.host_load(entry, 8)
+            probing.leave()
+        slot.value = (slot.value + 1) & (fused.SLOTS - 1)
+    return found.value

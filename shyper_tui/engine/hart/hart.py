@@ -158,7 +158,9 @@ class Hart:
                 self.set(field, 0, k)
         for name in STORED:
             self.set(name, 0)
-        for name in ("mstatus", "hstatus", "vsstatus", "fflags", "frm", "virt", "lines", "mip_soft", "waiting", "reservation"):
+        for name in ("mstatus", "hstatus", "vsstatus", "fflags", "frm", "virt"):
+            self.set(name, 0)
+        for name in ("lines", "mip_soft", "waiting", "reservation"):
             self.set(name, 0)
         for k in range(16):
             self.set("pmpcfg", 0, k)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +60,9 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
     """
     # the generator is only needed when the cache misses
     from shyper_tui.engine.core.decoder import HandlerTable, decode16_table, emit_decoder
-    from shyper_tui.engine.core.fused import fused_sequences
+    from shyper_tui.engine.core.fused import Sequence, fused_pairs, fused_sequences, sequence_table
     from shyper_tui.engine.core.hostfloat import DECLARATIONS
-    from shyper_tui.engine.core.interpreter import CONVENTION, Handler, InterpreterSemantics, handler_function
+    from shyper_tui.engine.core.interpreter import CONVENTION, InterpreterSemantics, handler_function
     from shyper_tui.engine.core.llvm import METADATA
 
     from .all_functions import FUNCTIONS
@@ -82,19 +81,23 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
         semantics.run(handler, last=True)
         parts.append(handler_function(handler.symbol, semantics.body()))
         symbols.append(handler.symbol)
-    sequences = fused_sequences(table) if fuse else []
-    # which handler a sequence of two continues to: a row per handler or pair, a column per handler
-    numbers: dict[tuple[Handler, ...], int] = {(handler,): n for n, handler in enumerate(table.handlers, 1)}
-    following = bytearray(2 * table.count * (table.count + len(sequences)))
-    for sequence in sequences:
-        semantics = InterpreterSemantics(LAYOUT, steps=len(sequence))
-        for step, handler in enumerate(sequence, 1):
-            semantics.run(handler, last=step == len(sequence))
-        numbers[sequence] = len(symbols)
-        symbols.append("__".join(handler.symbol for handler in sequence))
+    pairs = bytearray(2 * table.count * table.count)
+    for first, second in fused_pairs(table) if fuse else []:
+        semantics = InterpreterSemantics(LAYOUT, steps=2)
+        semantics.run(first, last=False)
+        semantics.run(second, last=True)
+        row, column = (table.number_of(handler) for handler in (first, second))
+        struct.pack_into("<H", pairs, 2 * (row * table.count + column), len(symbols))
+        symbols.append(f"pair_{first.symbol}_{second.symbol}")
         parts.append(handler_function(symbols[-1], semantics.body()))
-        row, column = numbers[sequence[:-1]], numbers[sequence[-1:]]
-        struct.pack_into("<H", following, 2 * (row * table.count + column), numbers[sequence])
+    numbers: dict[Sequence, int] = {}
+    for sequence in fused_sequences(table) if fuse else []:
+        semantics = InterpreterSemantics(LAYOUT, steps=len(sequence))
+        for position, step in enumerate(sequence, 1):
+            semantics.run(step.handler, last=position == len(sequence), operands=(step.rs1, step.rs2, step.rd))
+        numbers[sequence] = len(symbols)
+        symbols.append(f"sequence_{len(numbers)}_" + "_".join(step.handler.symbol for step in sequence))
+        parts.append(handler_function(symbols[-1], semantics.body()))
     parts.append(emit_handlers(table.count, fuse=fuse))
     parts.append(
         f"@handlers = internal constant [{len(symbols)} x ptr] [{', '.join('ptr @' + s for s in symbols)}]\n"
@@ -105,22 +108,27 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
     for name in EXPORTED:
         ir = ir.replace(f"define internal i64 @{name}(", f"define i64 @{name}(")
     assert CONVENTION in ir
-    return ir + METADATA, (decode16_table(table), bytes(following))
+    return ir + METADATA, (decode16_table(table), bytes(pairs) + sequence_table(table, numbers))
 
 
-@lru_cache(maxsize=1)
+_loaded: list[Program] = []
+
+
 def program(progress: Progress | None = None) -> Program:
-    """The program of this host, from the cache or compiled now (about two seconds)."""
+    """The program of this host, from the cache or compiled now (a few seconds). Loaded once in a process."""
+    if not _loaded:
+        _loaded.append(Program(_compiled(progress or (lambda text, done: None))))
+    return _loaded[0]
+
+
+def _compiled(progress: Progress) -> Compiled:
     key = source_key([ENGINE / name for name in ("isa", "core", "hart")])
     compiled = load_cached(key)
     if compiled is None:
-        if progress:
-            progress("generating the core", 0.0)
+        progress("generating the core", 0.0)
         ir, tables = generate()
-        if progress:
-            progress("compiling the core (first start only)", 0.2)
+        progress("compiling the core (first start only)", 0.2)
         compiled = Compiled(compile_ir(ir), tables)
         store_cached(key, compiled)
-        if progress:
-            progress("core ready", 1.0)
-    return Program(compiled)
+        progress("core ready", 1.0)
+    return compiled

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .evaluator import Evaluator
 from .hart import BusPort, Hart
 from .host_memory import HostMemory
 from .program import Program
+
+if TYPE_CHECKING:
+    from .evaluator import Evaluator
 
 
 class SlowPath:
@@ -25,6 +27,8 @@ class SlowPath:
     def step(self, hart: Hart) -> bool:
         """True when a trap entered a mode whose software is Python."""
         if self._evaluator is None:
+            from .evaluator import Evaluator  # brings all instructions with it: most runs need none of them
+
             self._evaluator = Evaluator(self._functions(), self)
         self._state = hart.address
         return self._evaluator.step(hart.words)

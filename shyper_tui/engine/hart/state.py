@@ -92,9 +92,10 @@ FIELDS: list[tuple[str, int]] = [
     ("wide_1g", 1),
     ("decode16", 1),
     ("fused_table", 1),
-    # only in programs that count neighbours (bench.neighbours): a table of counts, and the last two handlers' numbers
-    ("neighbours", 1),
-    ("last_handlers", 2),
+    # numbering of a sequence's operands while it is decoded: per register, generation << 8 | operand number
+    ("operand_of", 33),
+    ("generation", 1),
+    ("executions", 1),  # only in programs that count (bench.neighbours): a count for each record
 ]
 
 LAYOUT = Layout(FIELDS)

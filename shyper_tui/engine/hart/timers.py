@@ -26,7 +26,7 @@ def ticks(b: Builder, now: Value) -> None:
 
 @hart_function("compare delta mtime")
 def firing_cycle(b: Builder, compare: Value, delta: Value, mtime: Value) -> None:
-    """The first cycle at which mtime + `delta` is >= `compare`; `mtime` is the time now. The sum may have wrapped around."""
+    """The first cycle at which mtime + `delta` is >= `compare`; `mtime` is the time now. The sum may have wrapped."""
     s = b.s
     clock = mtime + delta
     with b.if_(clock.uge(compare)):

@@ -90,7 +90,8 @@ def enter_vs(b: Builder, cause: Value, tval: Value, epc: Value) -> None:
 def exception(b: Builder, cause: Value, tval: Value, epc: Value) -> None:
     """A synchronous trap: never to a mode less privileged than the current one.
 
-    It takes a cycle, which the caller counts, without retiring an instruction: a trap vector that itself faults lets time pass.
+    It takes a cycle, which the caller counts, without retiring an instruction: a trap vector that itself faults lets
+    time pass.
     """
     s = b.s
     s.skipped = s.skipped + 1
