@@ -188,7 +188,8 @@ class ShyperApp(App[int]):
 
     def _load_config(self, path: Path) -> None:
         if self.workstation is not None:
-            self._load(self.workstation.query_one(ConfigPane), path)
+            view = self.workstation.built("config")
+            self._load(view.pane_of(ConfigPane), path)
 
     def _load(self, pane: ConfigPane, path: Path) -> None:
         try:

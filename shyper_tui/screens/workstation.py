@@ -51,16 +51,16 @@ class Workstation(Screen[None]):
         self.tabs = ViewTabs([(one.name, one.title, keys.get(f"app.view('{one.name}')", "")) for one in layouts])
         self.status = StatusBar()
         self.captured = CaptureBar()
-        self.views = {one.name: View(one.name, one.root) for one in layouts}
+        self.layouts = {one.name: one for one in layouts}
+        self.views: dict[str, View] = {}
+        """Views that were opened so far; each is built when it is first needed, and then keeps its state."""
         self.current = layouts[0].name
         self.zoomed: Pane | None = None
 
     def compose(self) -> ComposeResult:
         yield self.tabs
         with Container(id="views"):
-            for name, view in self.views.items():
-                view.display = name == self.current
-                yield view
+            yield self._build(self.current)
         yield self.status
         yield self.captured
         yield Footer(compact=True, show_command_palette=True)
@@ -78,6 +78,18 @@ class Workstation(Screen[None]):
 
     # --- views and panes -----------------------------------------------------------------------------
 
+    def _build(self, name: str) -> View:
+        view = self.views[name] = View(name, self.layouts[name].root)
+        return view
+
+    def built(self, name: str) -> View:
+        """A view; it may be hidden."""
+        if name not in self.views:
+            view = self._build(name)
+            view.display = False
+            self.query_one("#views").mount(view)
+        return self.views[name]
+
     @property
     def view(self) -> View:
         return self.views[self.current]
@@ -87,13 +99,17 @@ class Workstation(Screen[None]):
         if name == self.current:
             return
         self.unzoom()
+        entered = self.built(name)
         self.view.display = False
         self.current = name
-        self.view.display = True
+        entered.display = True
         self.tabs.select(name)
         self.fit()
+        self.call_after_refresh(self._entered)
+
+    def _entered(self) -> None:
         self.update_panes()
-        self.call_after_refresh(self.focus_pane, 1)
+        self.focus_pane(1)
 
     def fit(self) -> None:
         """Fit the current view to the terminal, and number its panes."""
@@ -131,15 +147,21 @@ class Workstation(Screen[None]):
 
     def show_console(self, vm: int) -> bool:
         """Go to a VM's console; False when there is none."""
-        panes = [pane for pane in self.view.panes if isinstance(pane, ConsolePane)]
-        for pane in panes:
-            if pane.show_vm(vm):
-                pane.view.focus()
-                return True
+        if self._show_console_here(vm):
+            return True
         if self.current == "consoles" or vm not in self.session.consoles:
             return False
         self.show_view("consoles")
-        return self.show_console(vm)
+        self.call_after_refresh(self.call_after_refresh, self._show_console_here, vm)
+        return True
+
+    def _show_console_here(self, vm: int) -> bool:
+        """Go to a VM's console if the current view has one."""
+        for pane in self.view.panes:
+            if isinstance(pane, ConsolePane) and pane.show_vm(vm):
+                pane.view.focus()
+                return True
+        return False
 
     @on(ConsoleView.Changed)
     def _console_changed(self) -> None:

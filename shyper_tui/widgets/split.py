@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.css.scalar import Scalar
@@ -14,6 +16,8 @@ from shyper_tui.widgets.pane import Pane
 from shyper_tui.widgets.plic import PlicPane
 from shyper_tui.widgets.vcpus import VcpusPane
 from shyper_tui.widgets.vm_list import VmListPane
+
+P = TypeVar("P", bound=Pane)
 
 
 def make_pane(node: PaneNode) -> Pane:
@@ -52,6 +56,10 @@ class Split(Container):
             elif isinstance(widget, Pane):
                 panes.append(widget)
         return panes
+
+    def pane_of(self, kind: type[P]) -> P:
+        """The first pane of a kind; it exists as soon as the split does, mounted or not."""
+        return next(pane for pane in self.all_panes if isinstance(pane, kind))
 
     def compose(self) -> ComposeResult:
         for _node, widget in self.parts:

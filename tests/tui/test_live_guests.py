@@ -20,7 +20,7 @@ from shyper_tui.widgets.console_pane import ConsolePane
 from shyper_tui.widgets.plic import PlicPane
 from shyper_tui.widgets.vcpus import VcpusPane
 
-SECONDS = 60
+SECONDS = 30
 
 
 def missing() -> str:
@@ -100,7 +100,7 @@ async def test_state_views_show_what_the_client_reads(tmp_path: Path) -> None:
         app = live.app
         assert app.workstation is not None
         app.action_view("vcpus")
-        vcpus = app.workstation.view.query_one(VcpusPane)
+        vcpus = app.workstation.view.pane_of(VcpusPane)
         await live.until(lambda: vcpus.snapshot is not None, "no vCPUs")
         await app.session.engine.pause()  # type: ignore[union-attr]
         engine = app.session.engine
@@ -110,7 +110,7 @@ async def test_state_views_show_what_the_client_reads(tmp_path: Path) -> None:
         assert f"{asked.vcpus[0].pc:016x}" in vcpus.table.text
         assert f"{asked.vcpus[0].csrs['hgatp']:016x}" in vcpus.details.text
         app.action_view("plic")
-        plic = app.workstation.view.query_one(PlicPane)
+        plic = app.workstation.view.pane_of(PlicPane)
         wanted = await engine.plic()
         await live.until(lambda: plic.snapshot == wanted, "no PLIC")
         assert wanted.controllers[0].name in plic.view.text
@@ -121,7 +121,8 @@ async def test_an_edited_guest_boots_from_the_editor(tmp_path: Path) -> None:
         app = live.app
         assert app.workstation is not None
         app.action_view("config")
-        pane = app.workstation.view.query_one(ConfigPane)
+        pane = app.workstation.view.pane_of(ConfigPane)
+        await live.until(lambda: '"embedded-guest"' in pane.editor.text, "the editor has no sample")
         text = pane.editor.text.replace('"embedded-guest"', '"second"').replace("0b0010", "0b0100")
         pane.editor.text = text.replace('"master": 1', '"master": 2')
         pane.action_apply()

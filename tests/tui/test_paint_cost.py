@@ -33,7 +33,7 @@ def busy_plic(step: int) -> PlicSnapshot:
 
 async def test_a_vcpus_pane_costs_little(desk: Desk) -> None:
     desk.app.action_view("vcpus")
-    pane = desk.screen.view.query_one(VcpusPane)
+    pane = desk.screen.view.pane_of(VcpusPane)
     await desk.until(lambda: pane.snapshot is not None)
     await desk.pilot.pause()
     snapshots = [busy_vcpus(step) for step in range(60)]
@@ -43,7 +43,7 @@ async def test_a_vcpus_pane_costs_little(desk: Desk) -> None:
 
 async def test_a_plic_pane_costs_little(desk: Desk) -> None:
     desk.app.action_view("plic")
-    pane = desk.screen.view.query_one(PlicPane)
+    pane = desk.screen.view.pane_of(PlicPane)
     await desk.until(lambda: pane.snapshot is not None)
     await desk.pilot.pause()
     assert best_round(desk, pane, [busy_plic(step) for step in range(60)]) < BUDGET
