@@ -22,7 +22,7 @@ from shyper_tui.engine.clock import Clock, VirtualClock
 from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.hart.fields import Cause, Mstatus
 from shyper_tui.engine.hart.hart import Hart, Mode, TrapHandler
-from shyper_tui.engine.hart.host_memory import ARENA_LIMIT, HostMemory
+from shyper_tui.engine.hart.host_memory import ARENA_LIMIT, PAGE, HostMemory
 from shyper_tui.engine.hart.program import Program, program
 from shyper_tui.engine.hart.slow_path import SlowPath
 from shyper_tui.engine.hart.state import LAYOUT, NEVER
@@ -30,6 +30,10 @@ from shyper_tui.engine.hart.state import LAYOUT, NEVER
 TURN = 20_000
 """Cycles of a hart's turn when there are several."""
 TURN_ALONE = 200_000
+
+TRAP_CYCLES, MMIO_CYCLES = 1000, 200
+"""Cycles that pass in software or a device written in Python. They keep a guest that does nothing but trap from taking
+the host's time from the other harts' turns."""
 
 M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
@@ -219,6 +223,7 @@ class Machine:
         """A trap has entered a mode whose software is Python."""
         handler = self.firmware if hart.mode is Mode.M else self.hypervisor
         assert handler is not None
+        _pass_cycles(hart, TRAP_CYCLES)
         handler.trap(hart)
         # software that was itself interrupted while it waited goes on waiting
         if self._in_software(hart) and not hart.waiting:
@@ -249,6 +254,7 @@ class Machine:
             words[_X + rd] = value
         words[_PC] += access >> 16 & 0xFF
         words[_DEADLINE] += 1
+        _pass_cycles(hart, MMIO_CYCLES)
 
     def _mmio_store(self, hart: Hart) -> None:
         words = hart.words
@@ -262,6 +268,7 @@ class Machine:
             self._access_fault(hart, Cause.STORE_ACCESS)
             return
         words[_DEADLINE] += 1
+        _pass_cycles(hart, MMIO_CYCLES)
 
     def _access_fault(self, hart: Hart, cause: int) -> None:
         if hart.raise_exception(cause, hart.get("exit_address")):
@@ -304,6 +311,14 @@ class Machine:
                 ram_written(state, address, step)
             address += step
 
+    def zero(self, address: int, length: int) -> None:
+        """Clears whole pages of RAM and gives their memory back to the host."""
+        if address % PAGE or length % PAGE or not self.host.contains(address, length):
+            raise ValueError(f"{length:#x} bytes at {address:#x} are not pages of RAM")
+        for page in self.host.pages_with_records(address, length):
+            self._ram_written(page, PAGE)
+        self.host.ram.clear(address - self.host.base, length)
+
     def _forget_code(self) -> None:
         self.host.forget_code()
         self.host.clear_contexts()
@@ -326,7 +341,14 @@ class Machine:
         self.board.close()
 
 
+def _pass_cycles(hart: Hart, cycles: int) -> None:
+    """Time passes without an instruction."""
+    hart.words[_DEADLINE] += cycles
+    hart.words[_SKIPPED] += cycles
+
+
 _word: Callable[[str], int] = LAYOUT.index
+_SKIPPED = _word("skipped")
 _EXIT_PA, _EXIT_SIZE, _EXIT_VALUE = _word("exit_pa"), _word("exit_size"), _word("exit_value")
 _X, _F, _PC, _DEADLINE = _word("x"), _word("f"), _word("pc"), _word("deadline")
 _MSTATUS, _VSSTATUS, _VIRT = _word("mstatus"), _word("vsstatus"), _word("virt")

@@ -72,6 +72,8 @@ class ShyperMachine:
             on_change=hooks.on_change,
             log=hooks.log,
             cpu=cpu,
+            timebase=machine,
+            zero=machine.zero,
             rng_seed=self._seed,
             disks=MediatedDisks([self._open(guest_disk) for _ in range(MAX_VMS - 1)] if guest_disk else ()),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Iterator
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core import tlb_layout as tlb
@@ -33,9 +34,9 @@ class Block:
     def bytes(self) -> memoryview:
         return memoryview(self._map)
 
-    def clear(self) -> None:
-        """Gives the memory back to the host; it reads as zero again."""
-        self._map.madvise(mmap.MADV_DONTNEED)
+    def clear(self, offset: int = 0, length: int | None = None) -> None:
+        """Gives the memory back to the host; it reads as zero again. `offset` and `length` are whole pages."""
+        self._map.madvise(mmap.MADV_DONTNEED, offset, self.size - offset if length is None else length)
 
     def word(self, offset: int) -> ctypes.c_uint64:
         return ctypes.c_uint64.from_address(self.address + offset)
@@ -83,6 +84,17 @@ class HostMemory:
 
     def contains(self, pa: int, size: int = 1) -> bool:
         return self.base <= pa and pa + size <= self.base + self.size
+
+    def pages_with_records(self, pa: int, length: int) -> Iterator[int]:
+        """Addresses of the pages in a range that hold decoded code."""
+        first, end = (pa - self.base) // PAGE * 8, (pa + length - self.base) // PAGE * 8
+        nothing = bytes(PAGE)
+        for start in range(first, end, PAGE):
+            words = bytes(self.page_records.bytes[start : min(start + PAGE, end)])
+            if words != nothing[: len(words)]:
+                for k in range(0, len(words), 8):
+                    if words[k : k + 8] != nothing[:8]:
+                        yield self.base + (start + k) // 8 * PAGE
 
     def has_records(self, pa: int) -> bool:
         return self.page_records.word((pa - self.base) // PAGE * 8).value != 0
