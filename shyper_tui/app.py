@@ -40,6 +40,7 @@ class ShyperApp(App[int]):
     Args:
         factory: starts an engine; see `ports.EngineFactory`.
         config: file that the configuration editor opens; None: the package's sample.
+        keep: the engine goes on when the user leaves.
     """
 
     TITLE = "Shyper-TUI"
@@ -47,14 +48,13 @@ class ShyperApp(App[int]):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Commands}
     BINDINGS = bindings(Scope.EVERYWHERE)
     CSS = """
-    Screen { background: $background; }
     Toast { max-width: 60%; }
     """
 
-    def __init__(self, factory: EngineFactory, config: Path | None = None) -> None:
+    def __init__(self, factory: EngineFactory, config: Path | None = None, keep: bool = False) -> None:
         free_alt_digits()
         super().__init__()
-        self.session = Session(factory)
+        self.session = Session(factory, keep)
         self.config_file = config
         self.workstation: Workstation | None = None
         self._told_end = False
@@ -159,7 +159,7 @@ class ShyperApp(App[int]):
             await self._leave()
             return
         running = [f"vm{vm.id} {vm.name}" for vm in self.session.vms if vm.state == "active"]
-        if running and self.session.engine is not None:
+        if running and self.session.engine is not None and not self.session.keep:
             self._asked_quit = True
             answer = await self.push_screen_wait(quit_dialog(running))
             self._asked_quit = False
@@ -227,7 +227,8 @@ def run_app(options: dict[str, Any]) -> int:
     """
     files = options.get("vms") or []
     try:
-        app = ShyperApp(engine_factory(options), config=Path(files[0]) if files else None)
+        keep = bool(options.get("attach") or options.get("detach"))
+        app = ShyperApp(engine_factory(options), Path(files[0]) if files else None, keep)
         return app.run() or 0
     except LayoutError as error:
         print(error, file=sys.stderr)

@@ -17,8 +17,10 @@ LOG_LINES = 200
 class Session:
     """Starts an engine, follows its consoles and state, notices its end, can start another one."""
 
-    def __init__(self, factory: EngineFactory) -> None:
+    def __init__(self, factory: EngineFactory, keep: bool = False) -> None:
         self._factory = factory
+        self.keep = keep
+        """Leaving lets the engine go on: it was there before, or was started to stay."""
         self.feeder = Feeder()
         self.engine: Engine | None = None
         self.status: MachineStatus | None = None
@@ -113,7 +115,7 @@ class Session:
         engine, self.engine = self.engine, None
         if engine is not None:
             try:
-                await engine.shutdown()
+                await (engine.close() if self.keep else engine.shutdown())
             except EngineError as error:
                 self.log.append(error.message)
         for task in list(self._tasks):

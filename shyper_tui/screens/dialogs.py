@@ -78,7 +78,7 @@ def quit_dialog(running: list[str]) -> Choice:
 def failure_dialog(ended: WorkerExit) -> Choice:
     """The engine is gone: how, its last words, what to do."""
     if ended.status is None:
-        how = "The engine could not be started."
+        how = "The engine could not be started, or the connection to it is lost."
     elif ended.status < 0:
         how = f"The engine was killed by signal {-ended.status}."
     else:

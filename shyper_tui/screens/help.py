@@ -7,8 +7,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Markdown
+from textual.widgets import Markdown, Static
 
 from shyper_tui.keymap import Scope, actions, display
 from shyper_tui.widgets.config_editor import ConfigPane
@@ -16,8 +17,11 @@ from shyper_tui.widgets.console_pane import ConsolePane
 from shyper_tui.widgets.pane import Pane
 from shyper_tui.widgets.vm_list import VmListPane
 
-REPEATED = ("pane-", "console-")
-"""Actions that exist once per number: only one line of them is shown."""
+NUMBERED = {
+    "pane-": ("1 … 9", "pane: Focus the pane with that number"),
+    "console-": ("alt+0 … alt+7", "console: Go to that VM's console"),
+}
+"""Actions that exist once per number: one line of them is shown."""
 
 
 def scopes_of(pane: Pane | None) -> list[Scope]:
@@ -31,31 +35,33 @@ def scopes_of(pane: Pane | None) -> list[Scope]:
     return [Scope.TABLE, Scope.EVERYWHERE]
 
 
-def key_table(scope: Scope) -> str:
-    """The keys of a scope as a Markdown table."""
-    rows = [f"### Keys: {scope}", "", "| key | action |", "|---|---|"]
-    seen: set[str] = set()
+def key_rows(scope: Scope) -> list[tuple[str, str]]:
+    """Keys and title of every action of a scope; numbered actions in one row."""
+    rows: list[tuple[str, str]] = []
     for action in actions(scope):
-        keys = " ".join(f"`{display(key)}`" for key in action.keys)
-        title = action.title
-        lead = next((lead for lead in REPEATED if action.id.startswith(lead) and action.id[-1].isdigit()), None)
-        if lead in seen:
-            continue
-        if lead is not None:
-            seen.add(lead)
-            keys, title = {
-                "pane-": ("`1` … `9`", "pane: Focus the pane with that number"),
-                "console-": ("`alt+0` … `alt+7`", "console: Go to that VM's console"),
-            }[lead]
-        rows.append(f"| {keys} | {title} |")
-    return "\n".join(rows)
+        keys, title = " ".join(display(key) for key in action.keys), action.title
+        if action.id.startswith(tuple(NUMBERED)) and action.id[-1].isdigit():
+            keys, title = next(row for lead, row in NUMBERED.items() if action.id.startswith(lead))
+        if (keys, title) not in rows:
+            rows.append((keys, title))
+    return rows
 
 
-def help_text(pane: Pane | None) -> str:
-    """Markdown for the help screen."""
-    parts = [f"## {pane.TITLE or 'Console'}\n\n{pane.HELP}"] if pane is not None and pane.HELP else []
-    parts += [key_table(scope) for scope in scopes_of(pane)]
-    return "\n\n".join(parts)
+def key_table(scope: Scope) -> str:
+    """The keys of a scope as a Markdown table, for the documentation."""
+    rows = "".join(f"| `{keys}` | {title} |\n" for keys, title in key_rows(scope))
+    return f"### {scope.value[0].upper()}{scope.value[1:]}\n\n| keys | action |\n|---|---|\n{rows}"
+
+
+def key_text(scopes: list[Scope]) -> Content:
+    """The keys of some scopes, one line each."""
+    parts: list[str | tuple[str, str]] = []
+    for scope in scopes:
+        parts.append((f"Keys: {scope}\n", "bold $text-accent"))
+        for keys, title in key_rows(scope):
+            parts += [(f"  {keys:<16}", "$text-primary"), f"{title}\n"]
+        parts.append("\n")
+    return Content.assemble(*parts)
 
 
 class Help(ModalScreen[None]):
@@ -66,14 +72,22 @@ class Help(ModalScreen[None]):
     Help > VerticalScroll {
         width: 92; max-width: 96%; height: 90%; border: round $primary; background: $surface; padding: 0 2;
     }
+    Help Markdown { padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,question_mark,q", "dismiss", "Close")]
 
     def __init__(self, pane: Pane | None) -> None:
         super().__init__()
-        self.text = help_text(pane)
+        self.prose = f"## {pane.TITLE or 'Console'}\n\n{pane.HELP}" if pane is not None else ""
+        self.keys = key_text(scopes_of(pane))
+
+    @property
+    def text(self) -> str:
+        """All of it as plain text."""
+        return f"{self.prose}\n{self.keys.plain}"
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = "Help · escape closes"
-            yield Markdown(self.text)
+            yield Markdown(self.prose)
+            yield Static(self.keys)

@@ -94,6 +94,8 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         self.found: list[Diagnostic | ConfigDiagnostic] = []
         self._timer: Timer | None = None
         self._saved = ""
+        self._checked: str | None = None
+        """The text that the list is about."""
         self._owners: list[int] = []
         """Finding of each row of the list."""
 
@@ -130,6 +132,8 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
 
     @on(TextArea.Changed)
     def _changed(self) -> None:
+        if self.editor.text == self._checked:
+            return  # told late: what is listed is about this very text, perhaps in the engine's words
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(CHECK_SECONDS, self.check)
@@ -146,6 +150,10 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
 
     def check(self) -> None:
         """Read the text and list what is wrong with it."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        self._checked = self.editor.text
         found = diagnose(self.editor.text, self.file, self.folder)
         self.show_found(list(found), summary(found))
 

@@ -12,7 +12,7 @@ from shyper_tui.widgets.pane import Pane
 
 HEAD: Row = (
     ("  src ", "label"),
-    ("name             ", "label"),
+    ("name                 ", "label"),
     ("prio ", "label"),
     ("pending claimed ", "label"),
     ("     count ", "label"),
@@ -31,7 +31,7 @@ def source_row(source: PlicSource, names: dict[int, str], before: int | None) ->
     enabled = " ".join(names.get(context, str(context)) for context in source.enabled) or "–"
     return (
         (f" {source.source:>4} ", "strong"),
-        (f"{source.name[:16]:<16} ", "text"),
+        (f"{source.name[:20]:<20} ", "text"),
         (f"{source.priority:>4} ", "text"),
         ("▲ yes   " if source.pending else "  –     ", "warn" if source.pending else "label"),
         ("● yes   " if source.claimed else "  –     ", "good" if source.claimed else "label"),

@@ -182,6 +182,7 @@ class RecordedEngine:
         self.status_now = STATUS
         self.closed: asyncio.Future[WorkerExit] = asyncio.get_running_loop().create_future()
         self.asked: list[str] = []
+        self.left = False
 
     async def status(self) -> MachineStatus:
         return self.status_now
@@ -204,6 +205,9 @@ class RecordedEngine:
         if not self.closed.done():
             self.closed.set_result(WorkerExit(0))
         return self.closed.result()
+
+    async def close(self) -> None:
+        self.left = True
 
 
 def recorded_factory(engines: list[RecordedEngine]) -> EngineFactory:

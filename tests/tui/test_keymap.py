@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shyper_tui.keymap import ACTIONS, Action, Scope, conflicts, display
 from shyper_tui.screens.help import key_table
 
@@ -44,3 +46,9 @@ def test_the_help_lists_every_action_of_a_scope() -> None:
         if action.scope is Scope.VMS:
             assert action.title in table
     assert key_table(Scope.EVERYWHERE).count("pane: Focus the pane with that number") == 1
+
+
+def test_the_documentation_has_the_keys_of_this_table() -> None:
+    """The end of docs/workstation.md is `key_table` of every scope, in order."""
+    page = (Path(__file__).parents[2] / "docs" / "workstation.md").read_text(encoding="utf-8")
+    assert page.partition("## Keys\n\n")[2] == "\n".join(key_table(scope) for scope in Scope)

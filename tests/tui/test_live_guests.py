@@ -20,7 +20,7 @@ from shyper_tui.widgets.console_pane import ConsolePane
 from shyper_tui.widgets.plic import PlicPane
 from shyper_tui.widgets.vcpus import VcpusPane
 
-SECONDS = 30
+SECONDS = 240  # a first start compiles the core
 
 
 def missing() -> str:

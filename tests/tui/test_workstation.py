@@ -8,6 +8,7 @@ from functools import partial
 from textual import events
 from textual.widgets import Footer, Input
 
+from shyper_tui.app import ShyperApp
 from shyper_tui.ipc.messages import EngineError, WorkerExit
 from shyper_tui.screens.dialogs import Choice
 from shyper_tui.screens.help import Help
@@ -15,8 +16,8 @@ from shyper_tui.widgets.config_editor import ConfigPane
 from shyper_tui.widgets.plic import PlicPane
 from shyper_tui.widgets.vcpus import VcpusPane
 from shyper_tui.widgets.vm_list import VmListPane
-from tests.tui.conftest import Desk, open_desk
-from tests.tui.recorded import REFUSAL
+from tests.tui.conftest import Desk, open_desk, ready
+from tests.tui.recorded import REFUSAL, RecordedEngine, recorded_factory
 
 
 def typed(desk: Desk, vm: int) -> bytes:
@@ -206,7 +207,7 @@ async def test_help_is_about_the_focused_pane(desk: Desk) -> None:
     await desk.until(lambda: isinstance(desk.app.screen, Help))
     assert isinstance(desk.app.screen, Help)
     assert "captures" in desk.app.screen.text
-    assert "`F12`" in desk.app.screen.text or "f12" in desk.app.screen.text
+    assert "console: Release the keyboard (also f12)" in desk.app.screen.text
     await desk.key("escape")
     await desk.until(lambda: desk.app.screen is desk.screen)
 
@@ -303,6 +304,29 @@ async def test_quit_asks_when_vms_run(desk: Desk) -> None:
     await desk.key("q")
     await desk.until(lambda: desk.app._exit)
     assert desk.engine.closed.done()
+
+
+async def test_an_engine_that_was_there_before_goes_on_when_the_user_leaves() -> None:
+    engines: list[RecordedEngine] = []
+    app = ShyperApp(recorded_factory(engines), keep=True)
+    async with app.run_test() as pilot:
+        await ready(app, pilot)
+        app.post_message(events.Key("ctrl+q", None))
+        while not app._exit:
+            await pilot.pause(0.01)
+    assert engines[0].left
+    assert not engines[0].closed.done()
+
+
+async def test_an_engine_that_cannot_start_is_reported() -> None:
+    async def fail(on_log: object) -> RecordedEngine:
+        raise EngineError("engine-start", "the kernel of vm0 is missing: run `shyper-tui images fetch`")
+
+    app = ShyperApp(fail)
+    async with app.run_test() as pilot:
+        while not isinstance(app.screen, Choice):
+            await pilot.pause(0.01)
+        assert "the kernel of vm0 is missing" in app.screen.details
 
 
 async def test_a_dead_engine_leaves_the_workstation_standing_and_can_be_restarted(desk: Desk) -> None:
