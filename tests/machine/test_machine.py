@@ -1,0 +1,156 @@
+"""The machine's loop: turns, events, idle time, memory that Python writes, software written in Python."""
+
+from __future__ import annotations
+
+import struct
+import threading
+
+import pytest
+
+from shyper_tui.engine.board.memory_map import RAM_BASE
+from shyper_tui.engine.clock import VIRTUAL_DIVIDER
+from shyper_tui.engine.hart.hart import Hart, Mode
+from shyper_tui.engine.machine import TURN, Machine
+
+WFI = 0x1050_0073
+LOOP = 0x0000_006F  # j .
+ADDI_X1 = 0x0010_8093  # addi x1, x1, 1
+BACK_4 = 0xFFDF_F06F  # j .-4
+ECALL = 0x0000_0073
+
+
+def machine(*code: int, harts: int = 1, ram: int = 16 << 20) -> Machine:
+    made = Machine(harts, ram)
+    made.memory.write(RAM_BASE, struct.pack(f"<{len(code)}I", *code))
+    for hart in made.harts:
+        hart.reset(RAM_BASE)
+    return made
+
+
+def test_harts_take_turns_of_equal_length() -> None:
+    made = machine(ADDI_X1, BACK_4, harts=3)
+    for _ in range(10):
+        made.run_round()
+    assert made.cycle == 10 * TURN
+    for hart in made.harts:  # a turn ends at the first branch after its last cycle
+        assert hart.x[1] == pytest.approx(10 * TURN // 2, abs=2)
+
+
+def test_a_run_repeats_exactly() -> None:
+    def run() -> tuple[int, int, list[int]]:
+        made = machine(ADDI_X1, BACK_4, harts=2)
+        for _ in range(7):
+            made.run_round()
+        return made.cycle, made.instructions, [hart.pc for hart in made.harts]
+
+    assert run() == run()
+
+
+def test_events_come_at_their_tick_in_order_and_can_be_cancelled() -> None:
+    made = machine(ADDI_X1, BACK_4)
+    seen: list[tuple[str, int]] = []
+    made.call_at(3000, lambda: seen.append(("b", made.now())))
+    made.call_at(1000, lambda: seen.append(("a", made.now())))
+    made.call_at(2000, lambda: seen.append(("never", made.now()))).cancel()
+    while made.now() < 4000:
+        made.run_round()
+    assert [name for name, _ in seen] == ["a", "b"]
+    assert all(late - tick <= 1 for (_, late), tick in zip(seen, (1000, 3000), strict=True))
+
+
+def test_waiting_jumps_to_the_next_event() -> None:
+    made = machine(WFI, LOOP)
+    made.call_at(50_000_000, made.stop)
+    made.run()
+    assert made.now() >= 50_000_000
+    assert made.instructions <= 2
+
+
+def test_a_timer_ends_waiting_at_its_tick() -> None:
+    made = machine(WFI, LOOP)
+    hart = made.harts[0]
+    hart.csr.mie = 1 << 7
+    hart.set_mtimecmp(1_234_567)
+    made.run_round()
+    while hart.waiting:
+        made.run_round()
+    assert made.clock.ticks(hart.cycle) >= 1_234_567
+    assert hart.get("skipped") == 1_234_567 * VIRTUAL_DIVIDER - 1  # all but the WFI itself
+
+
+class Sender:
+    """M-mode software: hart 1's ecall raises the software interrupt of hart 0."""
+
+    def __init__(self, made: Machine) -> None:
+        self.machine = made
+        self.sent_at = 0
+
+    def trap(self, hart: Hart) -> None:
+        assert hart.mode is Mode.M
+        self.sent_at = hart.cycle
+        self.machine.harts[0].set_line(3, True)
+        hart.csr.mepc = hart.csr.mepc + 4
+        hart.mret()
+
+
+def test_an_interrupt_from_a_hart_that_goes_to_sleep_wakes_the_other_in_time() -> None:
+    """Both harts wait at the end of the round, but one has an interrupt pending: time must not jump."""
+    made = machine(ECALL, WFI, LOOP, harts=2)
+    sender = Sender(made)
+    made.use_software(sender)
+    first, second = made.harts
+    first.csr.pmpaddr0 = second.csr.pmpaddr0 = (1 << 54) - 1
+    first.csr.pmpcfg0 = second.csr.pmpcfg0 = 0x1F
+    first.pc = RAM_BASE + 4  # only waits
+    first.csr.mie = 1 << 3
+    made.call_at(1_000_000_000, made.stop)
+    for hart in made.harts:
+        hart.set("prv", 1)
+    made.run_round()
+    made.run_round()
+    assert sender.sent_at
+    assert not first.waiting
+    assert made.cycle < 10 * TURN
+
+
+def test_nothing_to_wait_for_ends_with_a_post_from_another_thread() -> None:
+    made = machine(WFI, LOOP)
+    threading.Timer(0.05, lambda: made.post(made.stop)).start()
+    made.run()
+    assert made.cycle < 1 << 40  # time did not run away
+
+
+def test_zeroed_memory_forgets_the_code_decoded_from_it() -> None:
+    made = machine(ADDI_X1, BACK_4)
+    handler = RAM_BASE + (2 << 20)
+    made.memory.write(handler, struct.pack("<I", LOOP))
+    hart = made.harts[0]
+    hart.csr.mtvec = handler
+    made.run_round()
+    before = hart.x[1]
+    assert before
+    made.zero(RAM_BASE, 1 << 20)
+    assert made.memory.read(RAM_BASE, 8) == bytes(8)
+    made.run_round()
+    assert hart.x[1] == before
+    assert hart.csr.mcause == 2  # zeros are an illegal instruction
+    with pytest.raises(ValueError, match="not pages of RAM"):
+        made.zero(RAM_BASE + 1, 4096)
+
+
+def test_code_written_by_python_is_executed() -> None:
+    made = machine(ADDI_X1, BACK_4)
+    made.run_round()
+    made.memory.write(RAM_BASE, struct.pack("<I", 0x0020_8093))  # addi x1, x1, 2
+    hart = made.harts[0]
+    before, cycle = hart.x[1], hart.cycle
+    made.run_round()
+    assert hart.x[1] - before == pytest.approx(hart.cycle - cycle, abs=2)
+
+
+def test_all_decoded_code_can_be_dropped_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = machine(ADDI_X1, BACK_4)
+    monkeypatch.setattr("shyper_tui.engine.machine.ARENA_LIMIT", 0)
+    for _ in range(5):
+        made.run_round()
+    assert made.harts[0].x[1] == made.harts[0].instructions // 2
