@@ -51,7 +51,9 @@ def report(files: Iterable[str], mvm: str | None = None, quiet: bool = False) ->
     others: list[Any] = []
     found: list[Any] = []
     for file in [*([mvm] if mvm else []), *files]:
-        text = _text(file)
+        text = _text(file, found)
+        if text is None:
+            continue
         if _is_daemon_file(text):
             found += config.read_daemon(text, file).diagnostics
             continue
@@ -77,14 +79,23 @@ def print_diagnostic(diagnostic: Finding) -> None:
     click.echo(f"{place}: {head}: {diagnostic.message} {diagnostic.remedy}".rstrip(), err=severity == "error")
 
 
-def _text(file: str) -> str:
+def _text(file: str, found: list[Any]) -> str | None:
+    """The file's text; None when it cannot be read, which is then one of the findings."""
+    from shyper_tui.config.diagnostics import Diagnostic, Severity
+
     try:
         with open(file, encoding="utf-8") as stream:
             return stream.read()
     except OSError as error:
-        raise click.ClickException(f"{file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise click.ClickException(f"{file} is no UTF-8 text, so it is no configuration.") from None
+        code, message, remedy = "unreadable", f"The file cannot be read: {(error.strerror or str(error)).lower()}.", ""
+    except UnicodeDecodeError as error:
+        code, message = (
+            "not-utf-8",
+            f"The file is no UTF-8 text (byte {error.start} is {error.object[error.start]:#04x}).",
+        )
+        remedy = "Save it as UTF-8."
+    found.append(Diagnostic(file, 0, 0, 0, Severity.ERROR, code, message, remedy))
+    return None
 
 
 def _is_daemon_file(text: str) -> bool:

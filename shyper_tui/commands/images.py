@@ -86,8 +86,11 @@ def list_images() -> None:
     from shyper_tui import images
 
     for info in images.catalog():
-        size = f"{info.size / (1 << 20):8.1f} MiB" if info.available else "     missing"
-        click.echo(f"{info.name:28}{size}  {info.description}")
+        click.echo(f"{info.name:28}{_size(info.size) if info.available else 'missing':>12}  {info.description}")
+
+
+def _size(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size / (1 << 10):.1f} KiB"
 
 
 @command.command("path")

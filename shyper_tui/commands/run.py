@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from typing import Any
@@ -12,7 +13,14 @@ import click
 from shyper_tui.commands.engine_options import EngineChoice, engine_options
 from shyper_tui.commands.script_steps import ScriptedCommand, StepType
 from shyper_tui.commands.transcript import Transcript, last_lines
-from shyper_tui.ipc.messages import TICKS_PER_SECOND, EngineError, MachineStatus, ScenarioStatus, ScenarioStep
+from shyper_tui.ipc.messages import (
+    TICKS_PER_SECOND,
+    EngineError,
+    MachineStatus,
+    ScenarioStatus,
+    ScenarioStep,
+    WorkerExit,
+)
 
 INTERRUPTED = 130
 
@@ -84,8 +92,21 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
                 outcome = await client.wait_scenario(timeout)
                 return await _report(client, transcript, outcome, timeout, started)
             return await _until_stopped(client, timeout)
+        except EngineError as error:
+            if error.code != "engine-gone":
+                raise
+            raise EngineError(error.code, _end_of(await client.closed)) from None
         finally:
             await transcript.finish()
+
+
+def _end_of(exited: WorkerExit) -> str:
+    """One sentence on an engine that ended while it was needed."""
+    status = exited.status
+    if status is not None and status < 0:
+        return f"The engine was killed by signal {-status} ({signal.Signals(-status).name}). Run it again."
+    last = f"; its last message: {exited.log[-1]}" if exited.log else ""
+    return f"The engine ended with status {status}{last}. Run it again."
 
 
 def _plain(step: ScenarioStep) -> dict[str, Any]:

@@ -15,6 +15,8 @@ MAX_IRQ = 511
 MAX_CFG = 16
 MAX_IRQS = 64
 MAX_DEVICE_NAME = 31
+MAX_SECTORS = 1 << 40
+"""512 TiB; the engine's limit."""
 _EMULATED = "emulated_device.emulated_device_list"
 _PASSTHROUGH = "passthrough_device.passthrough_device_list"
 _VIRTIO = (T.VIRTIO_BLK, T.VIRTIO_BLK_MEDIATED, T.VIRTIO_NET, T.VIRTIO_CONSOLE)
@@ -118,6 +120,10 @@ def _check_block(device: EmulatedDevice, path: str, report: Report) -> None:
         report.error(where, "bad-block", message, "Write for example [0, 131072] for 64 MiB.")
     elif device.cfg_list[1] == 0:
         report.error(f"{where}[1]", "bad-block", "The disk has no sectors.", "A sector is 512 bytes.")
+    for index, sectors in enumerate(device.cfg_list[:2]):
+        if sectors > MAX_SECTORS:
+            message = f"A disk of {sectors} sectors is too large." if index else f"Sector {sectors} is on no disk."
+            report.error(f"{where}[{index}]", "bad-block", message, f"The limit is {MAX_SECTORS} sectors of 512 bytes.")
 
 
 def _check_irqs(config: VmConfig, board: Board, report: Report, mvm: bool) -> None:

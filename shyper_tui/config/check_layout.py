@@ -230,4 +230,5 @@ def _find(name: str, key: str, report: Report, folder: Path) -> Path | None:
 
 
 def _mib(size: int) -> str:
-    return f"{size / (1 << 20):g} MiB"
+    whole, rest = divmod(size, 1 << 20)
+    return f"{size / (1 << 20):.2f} MiB" if rest else f"{whole} MiB"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.machine_thread import MachineThread
+from shyper_tui.ipc.endpoint import remove_socket
 from shyper_tui.ipc.messages import EngineError, EngineOptions, MachineStatus, MessageError, from_wire
 from shyper_tui.ipc.server import Server
 from shyper_tui.version import VERSION
@@ -195,6 +196,7 @@ async def serve(socket_path: Path, options: EngineOptions) -> int:
     flusher.cancel()
     ended = await asyncio.to_thread(worker.machine.stop, STOP_SECONDS)
     await server.close()
+    remove_socket(socket_path)  # its folder, too, where the client that made it is gone
     if not ended:
         print("the machine did not stop in time; the worker ends without it", file=sys.stderr, flush=True)
     return 0 if ended else 1

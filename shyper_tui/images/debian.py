@@ -37,6 +37,9 @@ def fetch(
     manifest = store.read_manifest(store.linux_folder())
     if images is not None and manifest is not None and manifest.builder == BUILDER and not refresh:
         return images
+    for suite in suites:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", suite):  # it names a folder, too
+            raise ImageError(f"{suite!r} is no name of a Debian suite.", "Give one such as stable, trixie or sid.")
     source = _named_mirror(mirror) if mirror is not None else find_mirror(read_host_sources())
     with _lock():
         tried: list[str] = []

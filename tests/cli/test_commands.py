@@ -70,8 +70,15 @@ def test_check_names_file_line_and_column(tmp_path: Path) -> None:
 
 def test_check_of_something_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "vm.json").write_bytes(b"\xff\xfe\x00")
-    result = shyper("check", "vm.json", cwd=tmp_path)
-    assert (result.returncode, result.stderr) == (1, "Error: vm.json is no UTF-8 text, so it is no configuration.\n")
+    (tmp_path / "empty.json").write_text("")
+    result = shyper("check", "vm.json", "empty.json", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "vm.json: error[not-utf-8]: The file is no UTF-8 text (byte 0 is 0xff). Save it as UTF-8.",
+        "empty.json:1:1: error[syntax]: The file is empty. Write a JSON object: { … }.",
+        "2 errors",
+    ]
+    assert shyper("run", "--headless", "--vm", "vm.json", cwd=tmp_path).returncode == 2
 
 
 def test_run_with_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:

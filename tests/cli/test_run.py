@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,11 @@ def test_a_guest_without_its_kernel_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_survives_its_front_end(tmp_path: Path, number: signal.Signals) -> None:
+def test_no_worker_survives_its_front_end(
+    tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tempfile.TemporaryDirectory()  # not below tmp_path: socket paths are short
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime.name)
     whole = command("--log-dir", str(tmp_path), "--clock", "wall")
     process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
@@ -95,9 +100,25 @@ def test_no_worker_survives_its_front_end(tmp_path: Path, number: signal.Signals
     assert wait_gone(worker)
     os.close(worker)
     assert "Traceback" not in errors
+    assert list((Path(runtime.name) / "shyper-tui").iterdir()) == []
+    runtime.cleanup()
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert (tmp_path / "vm0.log").read_bytes().startswith(b"Shyper-TUI supervisor")
+
+
+@pytest.mark.parametrize("script", [["--until", "vm0:never"], []])
+def test_a_killed_worker_is_one_sentence(tmp_path: Path, script: list[str]) -> None:
+    whole = command("--log-dir", str(tmp_path), *script)
+    process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Type help" in line:
+            break
+    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(worker), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (1, "Error: The engine was killed by signal 9 (SIGKILL). Run it again.\n")
 
 
 def wait_gone(pidfd: int) -> bool:

@@ -91,6 +91,8 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"irq_list": [11]', f'"irq_list": «{[11] + [12] * 64}', "too-many"),
         ('"cfg_list": [0, 8192]', '"cfg_list": «[0]', "bad-block"),
         ('"cfg_list": [0, 8192]', '"cfg_list": [0, «0]', "bad-block"),
+        ('"cfg_list": [0, 8192]', '"cfg_list": [0, «1099511627777]', "bad-block"),
+        ('"cfg_list": [0, 8192]', '"cfg_list": [«1099511627777, 1]', "bad-block"),
         ('"cfg_list": [0, 8192]', f'"cfg_list": «{list(range(17))}', "too-many"),
         ('["0x74", 86, "0xaa", 15, "0x47", "0xd1"]', "«[1, 2]", "bad-mac"),
         ('["0x74", 86, "0xaa", 15, "0x47", "0xd1"]', "«[1, 2, 3, 4, 5, 6]", "bad-mac"),

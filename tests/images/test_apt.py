@@ -179,6 +179,13 @@ def test_a_mirror_that_is_no_address(host: FakeHost) -> None:
             fetch(silent, mirror=text)
 
 
+@pytest.mark.parametrize("suite", ["", "..", "../../elsewhere", "a/b", "two words", "/tmp"])
+def test_a_suite_that_is_no_name(host: FakeHost, tmp_path: Path, suite: str) -> None:
+    with pytest.raises(ImageError, match="no name of a Debian suite"):
+        fetch(silent, suites=("stable", suite))
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_cache_that_cannot_be_written(host: FakeHost, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(ImageError, match="cannot be written"):

@@ -69,7 +69,8 @@ def _virtio(vm: Vm, device: EmulatedDevice, backend: Backend) -> None:
 def _block(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
     start, sectors = (*device.cfg_list, 0, 0)[:2]
     if not 0 < sectors <= MAX_SECTORS or start > MAX_SECTORS:
-        raise VmError(f"device {device.name}: its cfg_list must be [first sector, number of sectors]")
+        what = f"[first sector, number of sectors], at most {MAX_SECTORS} each"
+        raise VmError(f"device {device.name}: its cfg_list must be {what}")
     disk = environment.disks.window(vm.definition.disk_index, start, sectors)
     _virtio(vm, device, Block(disk, serial=f"virtio-blk-vm{vm.id}"))
     vm.releases.append(disk.close)
