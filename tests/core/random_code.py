@@ -7,8 +7,10 @@ from functools import cache
 from random import Random
 
 from shyper_tui.engine.core.decoder import HandlerTable
-from shyper_tui.engine.core.fused import fused_sequences
+from shyper_tui.engine.core.fused import fused_pairs, fused_sequences
+from shyper_tui.engine.core.interpreter import Handler
 from shyper_tui.engine.hart.csr import CSRS
+from shyper_tui.engine.isa.decode import length_of
 from shyper_tui.engine.isa.rows import COMPRESSED, INSTRUCTIONS
 from tests.core.encoding import Row, encode, word
 
@@ -37,23 +39,29 @@ RARE = {
 
 ROWS: list[Row] = [*INSTRUCTIONS.values(), *COMPRESSED.values()]
 _WEIGHTS = [RARE.get(row.name, 0.9 if row.encoding.match & 0x7F == 0x73 else 1.0) for row in ROWS]
-_JUMPS = {"jal", "beq", "bne", "blt", "bge", "bltu", "bgeu", "c.j", "c.beqz", "c.bnez"}
+JUMPS = {"jal", "beq", "bne", "blt", "bge", "bltu", "bgeu", "c.j", "c.beqz", "c.bnez"}
 
 
 _AWAY = ("c.ebreak", "c.jr", "c.jalr", "jalr")
 _CALM = [row for row in ROWS if row.encoding.match & 0x7F != 0x73 and row.name not in _AWAY]
 
 
+def _rows(handler: Handler) -> list[Row]:
+    """The rows that encode a handler's instruction in its length."""
+    if handler.length == 4:
+        return [handler.instruction]
+    return [row for row in COMPRESSED.values() if row.expands_to is handler.instruction]
+
+
 @cache
-def _sequences() -> list[list[list[Row]]]:
-    """Fused sequences; each instruction as the rows that encode it in its length."""
-    return [
-        [
-            [r for r in COMPRESSED.values() if r.expands_to is h.instruction] if h.length == 2 else [h.instruction]
-            for h in sequence
-        ]
-        for sequence in fused_sequences(HandlerTable())
-    ]
+def _sequences() -> list[list[tuple[list[Row], tuple[int, int, int] | None]]]:
+    """What native code fuses: for each instruction its rows and, where these matter, operand numbers (rs1, rs2, rd)."""
+    table = HandlerTable()
+    found: list[list[tuple[list[Row], tuple[int, int, int] | None]]] = []
+    found += [[(_rows(handler), None) for handler in pair] for pair in fused_pairs(table)]
+    for steps in fused_sequences(table):
+        found.append([(_rows(step.handler), (step.rs1, step.rs2, step.rd)) for step in steps])
+    return found
 
 
 class RandomCode:
@@ -65,10 +73,35 @@ class RandomCode:
         self.executed = executed
         self.calm = calm
         self.pointer = POINTERS[0]
+        self.at = 0
+        """Where the next instruction will be, from the beginning of the code."""
 
     def sequence(self) -> list[int]:
         """Instructions that native code may fuse."""
-        return [self.instruction(self.random.choice(rows)) for rows in self.random.choice(_sequences())]
+        random = self.random
+        made = []
+        numbers = [0, *random.sample(range(8, 16), 8), *random.sample((1, 2, 3, 4, 5, 6, 7, *range(16, 32)), 23)]
+        if random.random() < 0.5:
+            numbers[1] = self.pointer
+        for rows, operands in random.choice(_sequences()):
+            row = random.choice(rows)
+            word_ = self.instruction(row)
+            if operands is not None:
+                word_ = self._with_operands(row, word_, [numbers[number] for number in operands])
+            made.append(word_)
+            self.at += length_of(word_)
+        return made
+
+    def _with_operands(self, row: Row, made: int, wanted: list[int]) -> int:
+        """The instruction with other registers, if the row can have them."""
+        changed = made
+        for name, number in zip(("rs1", "rs2", "rd"), wanted, strict=True):
+            place = row.encoding.registers.get(name)
+            if place is not None:
+                low, width = place
+                ones = (1 << width) - 1
+                changed = changed & ~(ones << low) | (number & ones) << low
+        return changed if row.encoding.matches(changed) else made
 
     def register(self) -> int:
         """A destination that is seldom a pointer."""
@@ -81,14 +114,18 @@ class RandomCode:
         if not pieces:
             return 0
         width = max(p.target + p.width for p in pieces)
-        if row.name in _JUMPS:
-            reach = min(1 << width - 2, 2 * BLOCK)
-            forward, near = random.randrange(6, reach, 2), random.randrange(6, 24, 2)
-            return random.choice((forward, -random.randrange(2, reach, 2), near))
+        if row.name in JUMPS:
+            return self.displacement(min(1 << width - 2, 2 * BLOCK))
         choice = random.random()
         if choice < 0.3:
             return random.choice((0, 1, -1, 4, 8, -8, 1 << width - 1, (1 << width - 1) - 1))
         return random.getrandbits(width)
+
+    def displacement(self, reach: int) -> int:
+        """How far a jump goes: anywhere, also into the middle of an instruction."""
+        random = self.random
+        forward, near = random.randrange(6, reach, 2), random.randrange(6, 24, 2)
+        return random.choice((forward, -random.randrange(2, reach, 2), near))
 
     def _csr(self) -> tuple[int, bool]:
         """(number, may be written)."""
@@ -133,6 +170,14 @@ class RandomCode:
         if row.encoding.matches(made):
             return made
         return self.instruction(row)  # an excluded operand
+
+    def modify_status(self) -> list[int]:
+        """Sets or clears MPRV, MXR, SUM and MPP, or MPV, in mstatus."""
+        random = self.random
+        change = word(random.choice(("csrrs", "csrrs", "csrrc")), rd=0, rs1=29, imm=NUMBERS["mstatus"])
+        if random.random() < 0.3:
+            return [word("lui", rd=29, imm=0x8_0000), word("slli", rd=29, rs1=29, imm=20), change]
+        return [word("lui", rd=29, imm=random.getrandbits(32) & 0xE_1000), change]
 
     def point(self, distance: int) -> list[int]:
         """Two instructions that make a pointer register: `distance` from the first of them."""

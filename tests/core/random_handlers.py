@@ -15,24 +15,33 @@ from tests.core.random_code import BLOCK, NUMBERS
 
 BASE = 0x8000_0000
 M_HANDLER, HS_HANDLER, VS_HANDLER = BASE + 0x8000, BASE + 0x9000, BASE + 0xB000
+FINISH = BASE + 0x5000
+"""Where programs go that end."""
+
 CODE_SIZE = 0x8000
 """Bytes of random code."""
 
 # offsets from the middle of a handler's data page, which follows its code page (for M: the same page)
-CHECKSUM, COUNT, MODE_MASK, CODE_MASK, MODES = 0x0, 0x8, 0x10, 0x18, 0x100
+CHECKSUM, COUNT, MODE_MASK, CODE_MASK, LIMIT, MODES = 0x0, 0x8, 0x10, 0x18, 0x20, 0x100
 MODE_COUNT, MODE_SHIFT = 32, 5
 SPV = 0x80
 
 
-def handlers(random: Random, region: Callable[[int, int], int]) -> dict[int, bytes]:
-    """What lies where in memory. `region(privilege, virtual)` is where the random code begins for a mode."""
+def handlers(random: Random, region: Callable[[int, int], int], traps: int | None) -> dict[int, bytes]:
+    """What lies where in memory. `region(privilege, virtual)` is where the random code begins for a mode.
+
+    After `traps` traps into M, its handler goes to FINISH; the other handlers make an environment call now and then.
+    """
     modes = [(0, 0), (0, 1), (1, 0), (1, 1), (3, 0)]
-    machine = _code("mcause mepc mtval mtval2 mtinst mstatus", "mepc", "mstatus", "mie", "mret", data_page=0)
+    whole = "mcause mepc mtval mtval2 mtinst mstatus"
+    machine = _code(whole, "mepc", "mstatus", "mie", "mret", data_page=0, traps=traps)
     supervisor = "scause sepc stval htval htinst sstatus hstatus"
     images = {
         M_HANDLER: machine,
-        HS_HANDLER: _code(supervisor, "sepc", "sstatus", "sie hie", "sret", data_page=0x1000, hypervisor=True),
-        VS_HANDLER: _code("scause sepc stval sstatus", "sepc", "sstatus", "sie", "sret", data_page=0x1000),
+        HS_HANDLER: _code(
+            supervisor, "sepc", "sstatus", "sie hie", "sret", data_page=0x1000, hypervisor=True, traps=traps
+        ),
+        VS_HANDLER: _code("scause sepc stval sstatus", "sepc", "sstatus", "sie", "sret", data_page=0x1000, traps=traps),
     }
     for handler, choices in (
         (M_HANDLER, modes),
@@ -44,6 +53,7 @@ def handlers(random: Random, region: Callable[[int, int], int]) -> dict[int, byt
         words = {
             MODE_MASK: 3 << 11 | 1 << 39 if is_machine else 1 << 8,
             CODE_MASK: CODE_SIZE - BLOCK,
+            LIMIT: traps or 0,
         }
         for k in range(MODE_COUNT):
             privilege, virtual = random.choice(choices)
@@ -55,7 +65,15 @@ def handlers(random: Random, region: Callable[[int, int], int]) -> dict[int, byt
 
 
 def _code(
-    read: str, epc: str, status: str, enables: str, leave: str, *, data_page: int, hypervisor: bool = False
+    read: str,
+    epc: str,
+    status: str,
+    enables: str,
+    leave: str,
+    *,
+    data_page: int,
+    hypervisor: bool = False,
+    traps: int | None = None,
 ) -> bytes:
     """A handler: which CSRs it adds up, where it returns through, what enables interrupts. Uses x23 to x31."""
 
@@ -82,6 +100,13 @@ def _code(
         word("ld", rd=26, rs1=30, imm=COUNT),
         word("addi", rd=26, rs1=26, imm=1),
         word("sd", rs2=26, rs1=30, imm=COUNT),
+    ]
+    if traps and leave == "mret":
+        code += [word("ld", rd=23, rs1=30, imm=LIMIT), word("bltu", rs1=26, rs2=23, imm=8)]
+        code.append(word("jal", rd=0, imm=FINISH - M_HANDLER - 4 * len(code)))
+    elif traps:
+        code += [word("andi", rd=23, rs1=26, imm=15), word("bne", rs1=23, rs2=0, imm=8), word("ecall")]
+    code += [
         word("andi", rd=26, rs1=26, imm=MODE_COUNT - 1),
         word("slli", rd=26, rs1=26, imm=MODE_SHIFT),
         word("add", rd=26, rs1=26, rs2=30),

@@ -7,12 +7,14 @@ privileges can execute it. Guest-physical addresses differ from physical ones by
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from random import Random
+from typing import Protocol
 
 from shyper_tui.engine.isa.float_format import BINARY32, BINARY64
 from tests.core.encoding import assemble, word
 from tests.core.float_operands import edges
-from tests.core.lockstep import DEVICE, Lockstep
+from tests.core.lockstep import DEVICE
 from tests.core.random_code import BLOCK, NUMBERS, RandomCode
 from tests.core.random_handlers import BASE, CODE_SIZE, HS_HANDLER, M_HANDLER, VS_HANDLER, handlers
 
@@ -30,6 +32,20 @@ GUEST_OFFSET = 0x8000_0000
 V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
 FULL = V | R | W | X | A | D
 EDGES = (0, 1, 2, 31, 32, 63, 64, (1 << 31) - 1, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+
+
+class Target(Protocol):
+    """What a random machine is built into."""
+
+    rows: Counter[str]
+
+    @property
+    def time(self) -> int: ...
+    def begin(self, images: dict[int, bytes]) -> None: ...
+    def get(self, field: str) -> int: ...
+    def set(self, field: str, value: int, index: int = 0) -> None: ...
+    def write_csr(self, number: int, value: int) -> None: ...
+    def update_timers(self) -> None: ...
 
 
 class Tables:
@@ -64,9 +80,14 @@ class Tables:
 class RandomMachine:
     """Builds one from a seed and shakes it between slices."""
 
-    def __init__(self, seed: int, lockstep: Lockstep) -> None:
+    TRAPS: int | None = None
+    """After how many traps into M the program ends; None for never."""
+    NOT_DELEGATED = 0
+    """Exceptions that medeleg leaves to M."""
+
+    def __init__(self, seed: int, target: Target) -> None:
         self.random = random = Random(seed)
-        self.lockstep = lockstep
+        self.target = target
         self.satp_mode = random.choice((0, 8, 8, 9, 10))
         self.vsatp_mode = random.choice((0, 8, 8, 9, 10))
         self.hgatp_mode = random.choice((0, 8, 8, 9, 10))
@@ -76,15 +97,18 @@ class RandomMachine:
         self.guest_user = USER if self.vsatp_mode else 0
         self.words: dict[int, int] = {}
         self.calm = random.random() < 0.4
-        self.code = RandomCode(random, lockstep.reference.evaluator.rows, calm=self.calm)
+        self.code = self._stream()
         images = {REGION: self._code(), DATA: random.randbytes(DATA_SIZE), NAPOT: random.randbytes(0x1_0000)}
-        images |= handlers(random, self._region)
+        images |= handlers(random, self._region, self.TRAPS)
         self._map()
         images |= {address: struct.pack("<Q", value) for address, value in self.words.items()}
-        lockstep.begin(images)
+        target.begin(images)
         self._set_up()
 
     # code
+    def _stream(self) -> RandomCode:
+        return RandomCode(self.random, self.target.rows, calm=self.calm)
+
     def _code(self) -> bytes:
         code = bytearray()
         while len(code) < CODE_SIZE:
@@ -92,8 +116,11 @@ class RandomMachine:
             end = len(code) + BLOCK
             at = len(code)
             while at < end:
+                self.code.at = at
                 if self.random.random() < 0.12 and end - at >= 8:
                     fresh = self.code.point(self._distance(at))
+                elif not self.calm and self.random.random() < 0.01 and end - at >= 12:
+                    fresh = self.code.modify_status()
                 elif self.random.random() < (0.35 if self.calm else 0.1):
                     fresh = self.code.sequence()
                 else:
@@ -201,7 +228,7 @@ class RandomMachine:
 
     # registers
     def _set_up(self) -> None:
-        random, both = self.random, self.lockstep
+        random, both = self.random, self.target
         write = both.write_csr
         write(NUMBERS["mtvec"], M_HANDLER)
         write(NUMBERS["stvec"], HS_HANDLER)
@@ -210,10 +237,11 @@ class RandomMachine:
         illegal = 1 << 2
         traps = random.random() < 0.15
         status = random.getrandbits(3) << 20 if traps else 0
-        write(NUMBERS["mstatus"], 3 << 13 | random.getrandbits(1) << 18 | random.getrandbits(1) << 19 | status)
+        self.status = 3 << 13 | random.getrandbits(1) << 18 | random.getrandbits(1) << 19 | status
+        write(NUMBERS["mstatus"], self.status)
         write(NUMBERS["vsstatus"], 3 << 13 | random.getrandbits(1) << 18 | random.getrandbits(1) << 19)
         delegated = random.choice((0, (1 << 64) - 1, random.getrandbits(64)))
-        write(NUMBERS["medeleg"], delegated & ~(illegal if traps else 0))
+        write(NUMBERS["medeleg"], delegated & ~self.NOT_DELEGATED & ~(illegal if traps else 0))
         write(NUMBERS["hedeleg"], random.choice((0, (1 << 64) - 1, random.getrandbits(64))))
         write(NUMBERS["mideleg"], random.getrandbits(16))
         write(NUMBERS["hideleg"], random.getrandbits(16))
@@ -230,7 +258,7 @@ class RandomMachine:
 
     def _protect(self) -> None:
         """Entry 0 allows everything, or some entries before the last refuse parts of the data."""
-        random, write = self.random, self.lockstep.write_csr
+        random, write = self.random, self.target.write_csr
         config = 0
         if random.random() < 0.5:
             for entry in range(6):
@@ -248,7 +276,8 @@ class RandomMachine:
             write(NUMBERS["pmpaddr5"], first)
             config = config & ~(0xFF << 40) | (random.getrandbits(3) | 1 << 3) << 48
         write(NUMBERS["pmpaddr7"], (1 << 54) - 1)
-        write(NUMBERS["pmpcfg0"], config & (1 << 56) - 1 | 0x1F << 56)
+        self.protection = config & (1 << 56) - 1 | 0x1F << 56
+        write(NUMBERS["pmpcfg0"], self.protection)
 
     def slice(self) -> int:
         """How many cycles to run before the next comparison."""
@@ -256,7 +285,7 @@ class RandomMachine:
 
     def shake(self) -> None:
         """New registers, mode, pc and interrupts, as if somebody else had run in between."""
-        random, both = self.random, self.lockstep
+        random, both = self.random, self.target
         privilege, virtual = random.choice(((3, 0), (1, 0), (0, 0), (1, 1), (0, 1)))
         region = self._region(privilege, virtual)
         for k in range(1, 32):
@@ -269,13 +298,13 @@ class RandomMachine:
         both.set("waiting", 0)
         if random.random() < 0.8:  # floating point on
             for name in ("mstatus", "vsstatus"):
-                both.set(name, self.lockstep.native.get(name) | 3 << 13)
+                both.set(name, self.target.get(name) | 3 << 13)
         both.set("reservation", 0)
         both.set("pc", region + random.randrange(0, CODE_SIZE, BLOCK))
         if random.random() < 0.3:
             both.set("lines", random.getrandbits(12) & (1 << 3 | 1 << 9 | 1 << 11))
             both.write_csr(NUMBERS["mie"], random.getrandbits(16))
-            near = self.lockstep.native.time + random.choice((0, 3, 20, 100))
+            near = self.target.time + random.choice((0, 3, 20, 100))
             for name in ("mtimecmp", "stimecmp", "vstimecmp"):
                 both.set(name, random.choice(((1 << 64) - 1, near, near + 7)))
             both.write_csr(NUMBERS["hvip"], random.getrandbits(16) & random.getrandbits(16))
