@@ -49,6 +49,12 @@ _AMO: dict[str, Callable[[int, int, int], int]] = {
 }
 
 
+def _fault(s: Words, cause: int, va: int, virt: int) -> Trapped:
+    """An access that failed. With effective V=1 (also HLV, or MPRV with MPV) its address is a guest virtual one."""
+    s[FAULT_GVA] = virt
+    return Trapped(cause, va)
+
+
 class Evaluator:
     """Executes instructions on a state. `functions` are the hart's functions by name."""
 
@@ -110,7 +116,7 @@ class Evaluator:
     def _checked(self, s: Words, va: int, access: int, prv: int, virt: int) -> int:
         pa = signed(self._translate(s, va, access, prv, virt), 64)
         if -64 < pa < 0:
-            raise Trapped(-pa, va)
+            raise _fault(s, -pa, va, virt)
         return pa & MASK64
 
     def _pieces(self, s: Words, va: int, size: int, access: int, prv: int, virt: int) -> list[tuple[int, int]]:
@@ -132,7 +138,7 @@ class Evaluator:
         for pa, count in self._pieces(s, va, size, access, prv, virt):
             part = self._bytes_in(pa, count)
             if part is None:
-                raise Trapped(Cause.LOAD_ACCESS, va)
+                raise _fault(s, Cause.LOAD_ACCESS, va, virt)
             value |= part << shift
             shift += 8 * count
         return value
@@ -140,7 +146,7 @@ class Evaluator:
     def _write(self, s: Words, va: int, size: int, value: int, prv: int, virt: int) -> None:
         for pa, count in self._pieces(s, va, size, STORE, prv, virt):
             if not self._bytes_out(pa, count, value & (1 << 8 * count) - 1):
-                raise Trapped(Cause.STORE_ACCESS, va)
+                raise _fault(s, Cause.STORE_ACCESS, va, virt)
             value >>= 8 * count
 
     def _bytes_in(self, pa: int, count: int) -> int | None:
@@ -168,11 +174,12 @@ class Evaluator:
 
     def _aligned_ram(self, s: Words, va: int, size: int, access: int) -> int:
         load = access == LOAD
+        prv, virt = self._data_mode(s)
         if va % size:
-            raise Trapped(Cause.LOAD_MISALIGNED if load else Cause.STORE_MISALIGNED, va)
-        pa = self._checked(s, va, access, *self._data_mode(s))
+            raise _fault(s, Cause.LOAD_MISALIGNED if load else Cause.STORE_MISALIGNED, va, virt)
+        pa = self._checked(s, va, access, prv, virt)
         if not self._memory.is_ram(pa):
-            raise Trapped(Cause.LOAD_ACCESS if load else Cause.STORE_ACCESS, va)
+            raise _fault(s, Cause.LOAD_ACCESS if load else Cause.STORE_ACCESS, va, virt)
         return pa
 
     def _ram(self, pa: int, size: int) -> int:
@@ -202,12 +209,7 @@ class Evaluator:
         return old
 
     def _hypervisor_load(self, s: Words, va: int, size: int, execute: int) -> int:
-        s[FAULT_GVA] = 1
-        value = self._read(s, va, size, LOAD_EXECUTABLE if execute else LOAD, s[HSTATUS] >> 8 & 1, 1)
-        s[FAULT_GVA] = 0
-        return value
+        return self._read(s, va, size, LOAD_EXECUTABLE if execute else LOAD, s[HSTATUS] >> 8 & 1, 1)
 
     def _hypervisor_store(self, s: Words, va: int, size: int, value: int) -> None:
-        s[FAULT_GVA] = 1
         self._write(s, va, size, value, s[HSTATUS] >> 8 & 1, 1)
-        s[FAULT_GVA] = 0

@@ -227,12 +227,19 @@ def _again(b: HandlerBuilder) -> None:
     b.dispatch("%rec", "%bud")
 
 
+def _misaligned(b: HandlerBuilder, cause: int, va: Value) -> None:
+    """Of an atomic access."""
+    with b.if_(_modified_privilege(b), False):
+        b.tail("@exit_slow")
+    b.tail("@raise_exception", cause, va, b.record_pc())
+
+
 def _memory(h: Handlers) -> None:
     with h.handler("slow_load") as (b, va, flags, _):
         size = flags & 0xFF
         reserved = (flags & LOAD_RESERVED) != 0
         with b.if_(reserved & ((va & (size - 1)) != 0), False):
-            b.tail("@raise_exception", Cause.LOAD_MISALIGNED, va, b.record_pc())
+            _misaligned(b, Cause.LOAD_MISALIGNED, va)
         pa = _translate_data(b, va, size, LOAD)
         with b.if_(_outside_ram(b, pa), False):
             with b.if_(reserved):
@@ -265,7 +272,7 @@ def _memory(h: Handlers) -> None:
     with h.handler("slow_amo") as (b, va, size, _):
         s = b.s
         with b.if_((va & (size - 1)) != 0, False):
-            b.tail("@raise_exception", Cause.STORE_MISALIGNED, va, b.record_pc())
+            _misaligned(b, Cause.STORE_MISALIGNED, va)
         pa = _translate_data(b, va, size, STORE)
         with b.if_(_outside_ram(b, pa), False):
             b.tail("@raise_exception", Cause.STORE_ACCESS, va, b.record_pc())
