@@ -85,8 +85,12 @@ def list_images() -> None:
     """List all images by name, with size and whether they are there."""
     from shyper_tui import images
 
+    damaged = [f"linux/{name}" for name in images.damaged()]
     for info in images.catalog():
-        click.echo(f"{info.name:28}{_size(info.size) if info.available else 'missing':>12}  {info.description}")
+        state = "missing" if not info.available else "damaged" if info.name in damaged else _size(info.size)
+        click.echo(f"{info.name:28}{state:>12}  {info.description}")
+    if damaged:
+        click.echo("The Linux images are damaged and not used. Run `shyper-tui images fetch` again.", err=True)
 
 
 def _size(size: int) -> str:

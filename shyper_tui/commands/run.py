@@ -90,7 +90,8 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
         try:
             if options["script"]:
                 outcome = await client.wait_scenario(timeout)
-                return await _report(client, transcript, outcome, timeout, started)
+                chosen = bool(options["embedded"] or options["mvm"])
+                return await _report(client, transcript, outcome, timeout, started, chosen)
             return await _until_stopped(client, timeout)
         except EngineError as error:
             if error.code != "engine-gone":
@@ -114,7 +115,8 @@ def _plain(step: ScenarioStep) -> dict[str, Any]:
 
 
 async def _report(
-    client: Any, transcript: Transcript, outcome: ScenarioStatus, timeout: float | None, started: float  # noqa: ASYNC109
+    client: Any, transcript: Transcript, outcome: ScenarioStatus, timeout: float | None, started: float,  # noqa: ASYNC109
+    chosen_embedded: bool,
 ) -> int:  # fmt: skip
     machine: MachineStatus = await client.status()
     await transcript.finish()
@@ -126,9 +128,15 @@ async def _report(
             err=True,
         )
         return 0
+    from shyper_tui import images
+
     reason = outcome.failure or f"not everything was seen within {timeout:g} s"
     missing = [step for step in outcome.steps if not step.done]
     click.echo(f"Error: {reason}. Missing: {', '.join(f'vm{step.vm}:{step.text!r}' for step in missing)}", err=True)
+    if machine.embedded and not chosen_embedded:
+        broken = images.damaged()
+        note = f"{broken[0]} of the Linux images is damaged" if broken else "no Linux images are installed"
+        click.echo(f"The built-in systems ran: {note} (`shyper-tui images fetch`).", err=True)
     vms = sorted({step.vm for step in outcome.steps} | {0})
     for vm in vms:
         click.echo(f"--- last lines of vm{vm} ---\n{await last_lines(client, vm)}", err=True)

@@ -34,6 +34,8 @@ class BootPlan:
     mvm: MvmPlan
     guests: list[Path]
     guest_disk: Path | None
+    warning: str = ""
+    """What the user should know although everything boots."""
 
 
 def boot_plan(options: EngineOptions) -> BootPlan:
@@ -53,7 +55,10 @@ def boot_plan(options: EngineOptions) -> BootPlan:
             raise EngineError("image", str(error)) from None
     else:
         mvm = MvmPlan(_read(linux.kernel), _read(linux.initramfs), MVM_RAMDISK, linux.mvm_disk)
-    return BootPlan(embedded, mvm, guests, linux.gvm_disk if linux else None)
+    warning = ""
+    if linux is None and not options.embedded and (broken := images.damaged()):
+        warning = f"no Linux: {broken[0]} of its images is damaged; run `shyper-tui images fetch` again"
+    return BootPlan(embedded, mvm, guests, linux.gvm_disk if linux else None, warning)
 
 
 def _configured(file: Path, disk: Path | None) -> MvmPlan:

@@ -95,7 +95,7 @@ class Workstation:
         self._built.power_on()
         self.complete = True
         self._active = True
-        self._set_state("booting", "; ".join(trouble))
+        self._set_state("booting", "; ".join([*([plan.warning] if plan.warning else []), *trouble]))
         if trouble:
             self.scenario.fail(trouble[0])
         self.scenario.begin()

@@ -138,13 +138,26 @@ def resolve(file_name: str, folder: Path) -> Path:
 def linux_images() -> LinuxImages | None:
     """The built Linux images when all are there with the sizes of the manifest, else None."""
     manifest = read_manifest(linux_folder())
-    if manifest is None or set(manifest.files) != set(LINUX_FILES):
+    if manifest is None or damaged():
         return None
-    for name, facts in manifest.files.items():
-        file = linux_folder() / name
-        if not file.is_file() or file.stat().st_size != facts.size:
-            return None
     return images_in(linux_folder(), manifest.release)
+
+
+def damaged() -> list[str]:
+    """Files of the built Linux images that are missing, or have another size than in the manifest. Empty when nothing
+    was ever built. `verify` looks at their content, too."""
+    if not linux_folder().is_dir():
+        return []
+    manifest = read_manifest(linux_folder())
+    if manifest is None:
+        return ["manifest.json"]
+    sizes = {name: facts.size for name, facts in manifest.files.items()}
+    return [name for name in LINUX_FILES if _size(linux_folder() / name) != sizes.get(name)]
+
+
+def _size(file: Path) -> int:
+    """Size of a regular file; -1 when there is none."""
+    return file.stat().st_size if file.is_file() else -1
 
 
 def images_in(folder: Path, release: str) -> LinuxImages:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,26 @@ def test_a_text_that_does_not_come_is_named_with_the_last_lines(tmp_path: Path) 
     assert "Error: not everything was seen within 2 s. Missing: vm0:'no such text'" in result.stderr
     assert result.stderr.rstrip().endswith("mvm#")
     assert b"mvm# " in (tmp_path / "vm0.log").read_bytes()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_linux_that_is_not_there_or_damaged_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    core = Path(platformdirs.user_cache_dir("shyper-tui")) / "core"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "shyper-tui").mkdir()
+    (tmp_path / "shyper-tui" / "core").symlink_to(core)  # the compiled core need not be made again
+    if damaged:
+        (tmp_path / "shyper-tui" / "images" / "linux").mkdir(parents=True)
+    whole = [sys.executable, "-m", "shyper_tui.cli", "run", "--headless", "-q", "--log-dir", str(tmp_path / "logs")]
+    steps = ["--send", "vm1:poweroff", "--until", "vm1:gvm# ", "--send", "vm0:poweroff", "--until", "vm0:GUEST-READY"]
+    result = subprocess.run([*whole, *steps], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    assert result.returncode == 1
+    told = "manifest.json of the Linux images is damaged" if damaged else "no Linux images are installed"
+    assert "The built-in systems ran: " in result.stderr
+    assert told in result.stderr
+    assert "`shyper-tui images fetch`" in result.stderr
 
 
 def test_a_machine_that_ends_before_the_text_fails_at_once(tmp_path: Path) -> None:

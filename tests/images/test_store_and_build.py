@@ -102,8 +102,11 @@ def test_damage_is_noticed(packages: list[Path]) -> None:
     built = images.build(packages)
     built.initramfs.write_bytes(built.initramfs.read_bytes()[:-4] + b"abcd")
     assert images.verify() == ["initramfs.cpio"]
+    assert images.damaged() == []
     built.kernel.write_bytes(b"short")
+    built.mvm_disk.unlink()
     assert images.linux_images() is None
+    assert images.damaged() == ["Image", "mvm.ext4"]
 
 
 @needs_dpkg
@@ -132,6 +135,7 @@ def test_an_image_that_is_not_there() -> None:
     with pytest.raises(ImageError, match="no image named 'nothing'"):
         images.path("nothing")
     assert images.linux_images() is None
+    assert images.damaged() == []
     assert images.verify() == list(store.LINUX_FILES)
     with pytest.raises(ImageError, match="no downloaded packages"):
         images.rebuild(lambda _text, _done, _total: None)
@@ -142,6 +146,7 @@ def test_an_unreadable_manifest_counts_as_none(text: str, cache: Path) -> None:
     store.linux_folder().mkdir(parents=True)
     (store.linux_folder() / "manifest.json").write_text(text)
     assert images.linux_images() is None
+    assert images.damaged()
 
 
 def test_names_of_files_in_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
