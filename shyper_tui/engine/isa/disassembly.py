@@ -1,6 +1,7 @@
 """Instruction words as assembly text, from the same rows as everything else.
 
-Registers by their ABI names, compressed instructions as what they expand to, branch targets as addresses.
+Registers by their ABI names, compressed instructions as what they expand to (or as they are encoded), branch targets as
+addresses; no other aliases.
 """
 
 from __future__ import annotations
@@ -33,18 +34,36 @@ _UPPER = ("lui", "auipc")
 CsrName = Callable[[int], str]
 
 
-def disassemble(word: int, address: int = 0, csr_name: CsrName = hex) -> str:
+_AMO, _FENCE = 0x2F, "fence"
+_ORDER = {0: "", 1: ".rl", 2: ".aq", 3: ".aqrl"}
+_FENCE_TSO = 0x8330_000F
+
+
+def disassemble(word: int, address: int = 0, csr_name: CsrName = hex, *, as_encoded: bool = False) -> str:
     """The instruction in `word` at `address`; `.word` or `.half` when it is none. `csr_name` names a CSR by its
-    number."""
+    number. `as_encoded` shows a 16-bit instruction under its own name, not as what it expands to."""
     decoded = decode(word)
     if decoded is None:
         return f".word {word & 0xFFFF_FFFF:#010x}" if word & 3 == 3 else f".half {word & 0xFFFF:#06x}"
-    instruction = decoded.instruction
-    operands = instruction.operands
+    row = decoded.row if as_encoded else decoded.instruction
+    name, _, operands = row.syntax.partition(" ")
+    operands = operands.strip()
+    if decoded.length == 4 and word & 0x7F == _AMO:
+        name += _ORDER[word >> 25 & 3]
+    if name == _FENCE:
+        return _fence(word)
     if decoded.imm & 7 == DYNAMIC and operands.endswith(", rm"):
         operands = operands.removesuffix(", rm")  # as assemblers write it
     text = _OPERAND.sub(lambda match: _operand(match[0], decoded, address, csr_name), operands)
-    return f"{instruction.name} {text}".rstrip()
+    return f"{name} {text}".rstrip()
+
+
+def _fence(word: int) -> str:
+    """FENCE with its predecessor and successor sets."""
+    if word & 0xFFF0_707F == _FENCE_TSO:
+        return "fence.tso"
+    sets = ("".join(letter for k, letter in enumerate("iorw") if word >> low & 8 >> k) for low in (24, 20))
+    return "fence " + ", ".join(letters or "0" for letters in sets)
 
 
 def _operand(name: str, decoded: Decoded, address: int, csr_name: CsrName) -> str:

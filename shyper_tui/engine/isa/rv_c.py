@@ -9,7 +9,7 @@ from . import rv_i as i
 from . import rv_privileged as p
 from .instruction import compressed
 
-compressed("c.addi4spn rd, nzuimm", "000 nzuimm[5:4|9:6|2|3] rd' 00", i.addi, rs1=2)
+compressed("c.addi4spn rd, sp, uimm", "000 nzuimm[5:4|9:6|2|3] rd' 00", i.addi, rs1=2)
 compressed("c.lw rd, uimm(rs1)", "010 uimm[5:3] rs1' uimm[2|6] rd' 00", i.lw)
 compressed("c.ld rd, uimm(rs1)", "011 uimm[5:3] rs1' uimm[7:6] rd' 00", i.ld)
 compressed("c.sw rs2, uimm(rs1)", "110 uimm[5:3] rs1' uimm[2|6] rs2' 00", i.sw)
@@ -18,7 +18,7 @@ compressed("c.sd rs2, uimm(rs1)", "111 uimm[5:3] rs1' uimm[7:6] rs2' 00", i.sd)
 compressed("c.addi rd, imm", "000 imm[5] rds1 imm[4:0] 01", i.addi)
 compressed("c.addiw rd, imm", "001 imm[5] rds1≠0 imm[4:0] 01", i.addiw)
 compressed("c.li rd, imm", "010 imm[5] rd imm[4:0] 01", i.addi, rs1=0)
-compressed("c.addi16sp imm", "011 nzimm[9] 00010 nzimm[4|6|8:7|5] 01", i.addi, rd=2, rs1=2)
+compressed("c.addi16sp sp, imm", "011 nzimm[9] 00010 nzimm[4|6|8:7|5] 01", i.addi, rd=2, rs1=2)
 compressed("c.lui rd, imm", "011 nzimm[17] rd≠2 nzimm[16:12] 01", i.lui)
 compressed("c.srli rd, shamt", "100 shamt[5] 00 rds1' shamt[4:0] 01", i.srli)
 compressed("c.srai rd, shamt", "100 shamt[5] 01 rds1' shamt[4:0] 01", i.srai)
