@@ -90,7 +90,7 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
         try:
             if options["script"]:
                 outcome = await client.wait_scenario(timeout)
-                chosen = bool(options["embedded"] or options["mvm"])
+                chosen = bool(options.get("embedded") or options["mvm"])
                 return await _report(client, transcript, outcome, timeout, started, chosen)
             return await _until_stopped(client, timeout)
         except EngineError as error:
