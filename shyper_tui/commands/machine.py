@@ -96,6 +96,9 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     from shyper_tui.engine.bare_machine import BareMachine
 
     machine = BareMachine(**board, script=script, on_console=_write_console, on_progress=_progress)
+    note = f" {machine.note}" if machine.note else ""
+    if note and not headless:
+        click.echo(f"Note:{note}", err=True)
     ended, tell = os.pipe()
     failures: list[BaseException] = []
 
@@ -122,7 +125,7 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
                 finished = converse(machine.type, ended, timeout)
         if not finished and timeout is not None:
             status = TIMED_OUT
-            click.echo(f"\nError: {machine.missing or 'the machine was not off'} within {timeout:g} s.", err=True)
+            click.echo(f"\nError: {machine.missing or 'the machine was not off'} within {timeout:g} s.{note}", err=True)
     except KeyboardInterrupt:
         finished, status = False, INTERRUPTED
     machine.stop()
@@ -130,7 +133,7 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     if failures:
         raise failures[0]
     if finished and machine.missing:
-        click.echo(f"\nError: the machine stopped; {machine.missing}.", err=True)
+        click.echo(f"\nError: the machine stopped; {machine.missing}.{note}", err=True)
         return FAILED
     if machine.summary:
         click.echo(f"\n{machine.summary}", err=True)

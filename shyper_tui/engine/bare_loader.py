@@ -39,6 +39,8 @@ def load_program(memory: Memory, data: bytes, address: int, name: str) -> Loaded
     relocatable ELF file that is linked below RAM goes to `address`, too. EngineError when it is for something else
     than RV64, or does not fit."""
     header = recognise(data[:HEADER_BYTES])
+    if not data:
+        raise EngineError("kernel", f"{name} cannot be run: it is empty")
     if header.problem:
         raise EngineError("kernel", f"{name} cannot be run: {header.problem}")
     try:

@@ -20,6 +20,7 @@ from shyper_tui.engine.hart.program import program
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
 from shyper_tui.engine.machine import Machine
 from shyper_tui.engine.scenario import Scenario
+from shyper_tui.images.kernel_header import HEADER_BYTES, KernelKind, recognise
 from shyper_tui.ipc.messages import TICKS_PER_SECOND, EngineError, ScenarioStep
 
 CONSOLE = 0
@@ -56,6 +57,7 @@ class BareMachine:
         self._disks = [_open(Path(file), snapshot) for file in drives]
         self._stream = ConsoleStream()
         self._stream.tap(on_console)
+        core = program(lambda text, done: on_progress(f"{text} ({done:.0%})"))  # before the clock: it may take seconds
         self.machine = Machine(
             smp,
             memory,
@@ -63,7 +65,7 @@ class BareMachine:
             on_console=self._stream.write,
             on_power=lambda event, code: self.machine.stop(),  # also when no hart has anything to do any more
             drives=self._disks,
-            core=program(lambda text, done: on_progress(f"{text} ({done:.0%})")),
+            core=core,
         )
         self._firmware: Firmware | None = None
         if self._bios is None:
@@ -99,6 +101,14 @@ class BareMachine:
         """Makes `run` return. Any thread may call it."""
         self.machine.post(self.machine.stop)  # in case `run` is only just beginning
         self.machine.stop()
+
+    @property
+    def note(self) -> str:
+        """One sentence about a kernel that is perhaps none; else ""."""
+        if self._kernel is None or recognise(self._kernel[0][:HEADER_BYTES]).kind is not KernelKind.RAW:
+            return ""
+        place = f"as a raw binary at {RAM_BASE + KERNEL_OFFSET:#x}"
+        return f"{self._kernel[1]} is neither a RISC-V Linux Image nor an ELF file; it is run {place}."
 
     @property
     def exit_code(self) -> int:

@@ -50,7 +50,8 @@ def test_time_runs_out(tmp_path: Path) -> None:
     kernel.write_bytes(SPIN)
     result = machine("--kernel", str(kernel), "--memory", "64M", "--timeout", "1", "--until", "never")
     assert result.returncode == 1
-    assert result.stderr == "\nError: not seen: 'never' within 1 s.\n"
+    note = f"{kernel} is neither a RISC-V Linux Image nor an ELF file; it is run as a raw binary at 0x80200000."
+    assert result.stderr == f"\nError: not seen: 'never' within 1 s. {note}\n"
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,10 @@ def test_time_runs_out(tmp_path: Path) -> None:
         (b"\x7fELF\x02\x01\x01" + bytes(11) + b"\x3e\0" + bytes(100), "it is an ELF file for x86-64"),
         (b"\x1f\x8b" + bytes(100), "it is compressed with gzip"),
         (b"\x7fELF\x02\x01\x01" + bytes(11) + b"\xf3\0" + b"\xff" * 100, "cannot be run: "),
+        (b"", "cannot be run: it is empty"),
         (bytes(40 << 20), "does not fit into the machine's memory"),
     ],
-    ids=["x86", "gzip", "damaged", "large"],
+    ids=["x86", "gzip", "damaged", "empty", "large"],
 )
 def test_what_is_no_kernel_is_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
     kernel = tmp_path / "kernel"
