@@ -1,13 +1,13 @@
-"""Names for program counters, from the symbol table of an ELF kernel."""
+"""Names for program counters, from the symbol table of an ELF kernel, read when the first is asked for."""
 
 from __future__ import annotations
 
 import bisect
 import io
+from typing import TYPE_CHECKING
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
 
 FARTHEST = 1 << 20
 """Bytes behind the start of a symbol without size that still count as it."""
@@ -17,16 +17,29 @@ class Symbols:
     """The functions and labels of one kernel that was loaded with its lowest physical address at `load_address`."""
 
     def __init__(self, kernel: bytes | bytearray, load_address: int = 0) -> None:
-        self._entries: list[tuple[int, int, str]] = []
+        self._unread = kernel if kernel[:4] == b"\x7fELF" else None
+        self._load_address = load_address
+        self._table: list[tuple[int, int, str]] = []
         self._moved = 0
-        if kernel[:4] != b"\x7fELF":
-            return
-        try:
-            self._read(ELFFile(io.BytesIO(bytes(kernel))), load_address)
-        except (ELFError, KeyError, ValueError, UnicodeDecodeError):
-            self._entries = []  # a kernel may run without a readable symbol table
 
-    def _read(self, elf: ELFFile, load_address: int) -> None:
+    @property
+    def _entries(self) -> list[tuple[int, int, str]]:
+        """(start, size, name) in order."""
+        if self._unread is not None:
+            # reading ELF files takes longer to import than a small guest to start
+            from elftools.common.exceptions import ELFError
+            from elftools.elf.elffile import ELFFile
+
+            kernel, self._unread = self._unread, None
+            try:
+                self._table = self._read(ELFFile(io.BytesIO(bytes(kernel))), self._load_address)
+            except (ELFError, KeyError, ValueError, UnicodeDecodeError):
+                self._table = []  # a kernel may run without a readable symbol table
+        return self._table
+
+    def _read(self, elf: ELFFile, load_address: int) -> list[tuple[int, int, str]]:
+        from elftools.elf.sections import SymbolTableSection
+
         addresses = [part["p_paddr"] for part in elf.iter_segments() if part["p_type"] == "PT_LOAD"]
         self._moved = load_address - min(addresses, default=load_address) if load_address else 0
         found: dict[int, tuple[int, str]] = {}
@@ -39,7 +52,7 @@ class Symbols:
                 useful = kind == "STT_FUNC" or (kind == "STT_NOTYPE" and symbol["st_value"] not in found)
                 if useful and defined and name and not name.startswith(("$", ".L")):
                     found[symbol["st_value"]] = (symbol["st_size"], name)  # a function's name is the better one
-        self._entries = sorted((start, size, name) for start, (size, name) in found.items())
+        return sorted((start, size, name) for start, (size, name) in found.items())
 
     def __bool__(self) -> bool:
         return bool(self._entries)

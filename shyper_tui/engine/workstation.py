@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from shyper_tui.config import VmConfig
-from shyper_tui.engine import snapshots
 from shyper_tui.engine.boot_plan import BootPlan, boot_plan, device_tree_overlay, read_configuration, vm_files
 from shyper_tui.engine.clock import VirtualClock, WallClock
 from shyper_tui.engine.console_stream import ConsoleStream
@@ -325,6 +324,8 @@ class Workstation:
 
     def vcpus(self) -> VcpusSnapshot:
         """Every vCPU of every VM."""
+        from shyper_tui.engine import snapshots  # brings the disassembler: not needed to boot
+
         now, named = self.machine.now(), self._known(self._symbols)
         found = [
             snapshots.vcpu_snapshot(vcpu, vm.memory, now, named[vm.id][1] if vm.id in named else None)
@@ -335,6 +336,8 @@ class Workstation:
 
     def plic(self) -> PlicSnapshot:
         """The physical PLIC and every VM's vPLIC."""
+        from shyper_tui.engine import snapshots
+
         board = self.machine.board
         controllers = [snapshots.plic_controller("plic", None, board.plic, board.source_names)]
         for vm in self._manager.vms():

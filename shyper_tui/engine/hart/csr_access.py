@@ -17,6 +17,7 @@ VS_ALIASES = tuple(
 """Supervisor CSRs whose names reach the vs* register (number + 0x100) when V=1."""
 
 TM = 1
+STIMECMP, VSTIMECMP = 0x14D, 0x24D
 
 
 def _gates(b: Builder, number: Value) -> None:
@@ -62,7 +63,7 @@ def _gates(b: Builder, number: Value) -> None:
 
     cases: dict[int, Callable[[], None]] = {1: floating_point, 2: floating_point, 3: floating_point}
     cases |= {0xC00 + n: counter for n in range(32)}
-    cases |= {0x180: satp, 0x680: hgatp, 0x14D: timer, 0x24D: timer}
+    cases |= {0x180: satp, 0x680: hgatp, STIMECMP: timer, VSTIMECMP: timer}
     b.switch(number, cases)
 
 
@@ -83,6 +84,10 @@ def csr_check(b: Builder, number: Value, writes: Value) -> None:
         with b.if_(level == 3, False):
             b.ret(-2)
         with b.if_(s.virt != 0):
+            # what HS could not access either is illegal
+            timer = (number == STIMECMP) | (number == VSTIMECMP)
+            with b.if_(timer & (~s.mcounteren.bit(TM) | ~s.menvcfg.bit(Envcfg.STCE)), False):
+                b.ret(-2)
             with b.if_((level == 2) | ((level == 1) & (s.prv == 0)), False):
                 b.ret(-22)
         with b.if_((s.virt == 0) & (s.prv == 0) & (level != 0), False):

@@ -6,9 +6,6 @@ import io
 from dataclasses import dataclass, field
 from typing import Any
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from shyper_tui.engine.hypervisor.definition import VmError
 
 EM_RISCV = "EM_RISCV"
@@ -49,6 +46,10 @@ def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPla
     """
     if kernel[:4] != b"\x7fELF":
         return LoadPlan([Segment(load_ipa, bytes(kernel))], entry or load_ipa)
+    # imported here: a Linux Image starts without it
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     try:
         elf = ELFFile(io.BytesIO(bytes(kernel)))
         if elf["e_machine"] != EM_RISCV or elf.elfclass != 64:
