@@ -105,7 +105,8 @@ class Session:
                 task.cancel()
         self._followers.clear()
         for console in self.consoles.values():
-            console.terminal.feed(b"\x18\x1b[0m\x1b[?1049l\r\n[the engine was restarted]\r\n")
+            leave = b"\x1b[?1049l" if console.terminal.alternate else b""  # it moves the cursor, too
+            console.terminal.feed(b"\x18\x1b[0m" + leave + b"\r\n[the engine was restarted]\r\n")
             console.position = 0
         await self.start()
 
