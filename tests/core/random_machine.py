@@ -15,6 +15,7 @@ from shyper_tui.engine.isa.float_format import BINARY32, BINARY64
 from tests.core.encoding import assemble, word
 from tests.core.float_operands import edges
 from tests.core.lockstep import DEVICE
+from tests.core.page_tables import FULL, A, D, G, R, Tables, U, V, W, X
 from tests.core.random_code import BLOCK, NUMBERS, RandomCode
 from tests.core.random_handlers import BASE, CODE_SIZE, HS_HANDLER, M_HANDLER, VS_HANDLER, handlers
 
@@ -29,8 +30,6 @@ WIDE = BASE + 0x20_0000
 TABLES = BASE + 0x18_0000
 GUEST_OFFSET = 0x8000_0000
 
-V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
-FULL = V | R | W | X | A | D
 EDGES = (0, 1, 2, 31, 32, 63, 64, (1 << 31) - 1, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 
 
@@ -46,35 +45,6 @@ class Target(Protocol):
     def set(self, field: str, value: int, index: int = 0) -> None: ...
     def write_csr(self, number: int, value: int) -> None: ...
     def update_timers(self) -> None: ...
-
-
-class Tables:
-    """Page tables of one address space in RAM. `stage2` has a root of 16 KiB."""
-
-    def __init__(
-        self, ram: dict[int, int], allocate: int, mode: int, *, stage2: bool = False, entry_offset: int = 0
-    ) -> None:
-        self._ram = ram
-        self.root = allocate
-        self.next = allocate + (0x4000 if stage2 else 0x1000)
-        self.levels = mode - 5
-        self._stage2 = stage2
-        self._entry_offset = entry_offset
-        """What non-leaf entries add to a table's address: VS tables hold guest-physical ones."""
-
-    def map(self, va: int, pa: int, flags: int, level: int = 0) -> None:
-        table = self.root
-        for depth in range(self.levels - 1, level, -1):
-            entry = table + 8 * self._index(va, depth)
-            if entry not in self._ram:
-                self._ram[entry] = (self.next + self._entry_offset) >> 12 << 10 | V
-                self.next += 0x1000
-            table = ((self._ram[entry] >> 10) << 12) - self._entry_offset
-        self._ram[table + 8 * self._index(va, level)] = pa >> 12 << 10 | flags
-
-    def _index(self, va: int, level: int) -> int:
-        top = self._stage2 and level == self.levels - 1
-        return va >> 12 + 9 * level & (0x7FF if top else 0x1FF)
 
 
 class RandomMachine:
