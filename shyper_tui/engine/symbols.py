@@ -60,10 +60,11 @@ class Symbols:
     def name(self, pc: int) -> str:
         """`function+0x12` for an address in it, else "". Kernels that run where they were linked, or moved, both
         work."""
+        entries = self._entries
         for address in (pc, pc - self._moved):
-            index = bisect.bisect_right(self._entries, (address, 1 << 64, "")) - 1
+            index = bisect.bisect_right(entries, (address, 1 << 64, "")) - 1
             if index >= 0:
-                start, size, name = self._entries[index]
+                start, size, name = entries[index]
                 if address - start < (size or FARTHEST):
                     return f"{name}+{address - start:#x}" if address > start else name
         return ""
