@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -16,8 +17,11 @@ ROOT = Path(__file__).parents[2]
 
 def shyper(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "shyper_tui.cli", *arguments]
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "XDG_RUNTIME_DIR": str(cwd), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60, check=False)
+    with tempfile.TemporaryDirectory() as runtime:  # short enough for sockets, and nobody's engines are in it
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "XDG_RUNTIME_DIR": runtime, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60, check=False
+        )
 
 
 def test_the_version_is_that_of_the_project() -> None:
