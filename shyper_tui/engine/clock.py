@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 TICKS_PER_SECOND = 10_000_000
 VIRTUAL_DIVIDER = 10
@@ -17,6 +18,8 @@ VIRTUAL_DIVIDER = 10
 
 class Clock(ABC):
     name: str
+    calendar: Callable[[], int] | None = None
+    """Nanoseconds since 1970 for the real-time clock; None: the machine's own time, from 1970 on."""
 
     def __init__(self) -> None:
         self.base_tick = 0
@@ -62,6 +65,7 @@ class WallClock(Clock):
     """Time follows the host's monotonic clock."""
 
     name = "wall"
+    calendar = staticmethod(time.time_ns)
     INTERVAL = 0.002
     """Seconds between adjustments."""
 

@@ -93,6 +93,7 @@ class Machine:
             on_console=on_console,
             on_power=self._power_event,
             drives=drives,
+            clock=self.clock.calendar,
         )
         core = core or program()
         self.harts = [Hart(number, core, self.host, self.board.bus) for number in range(harts)]

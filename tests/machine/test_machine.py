@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 
 import pytest
 
-from shyper_tui.engine.board.memory_map import RAM_BASE
-from shyper_tui.engine.clock import VIRTUAL_DIVIDER
+from shyper_tui.engine.board.memory_map import RAM_BASE, RTC_BASE
+from shyper_tui.engine.clock import VIRTUAL_DIVIDER, Clock, VirtualClock, WallClock
 from shyper_tui.engine.hart.hart import Hart, Mode
 from shyper_tui.engine.machine import TURN, Machine
 
@@ -154,3 +155,14 @@ def test_all_decoded_code_can_be_dropped_at_any_time(monkeypatch: pytest.MonkeyP
     for _ in range(5):
         made.run_round()
     assert made.harts[0].x[1] == made.harts[0].instructions // 2
+
+
+def test_the_real_time_clock_shows_the_hosts_time_or_one_that_repeats() -> None:
+    def seconds(clock: Clock) -> int:
+        board = Machine(1, 16 << 20, clock=clock).board
+        low = board.bus.read(RTC_BASE, 4)
+        return (board.bus.read(RTC_BASE + 4, 4) << 32 | low) // 1_000_000_000
+
+    before = int(time.time())
+    assert before <= seconds(WallClock()) <= time.time()
+    assert seconds(VirtualClock()) == 0
