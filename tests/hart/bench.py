@@ -119,6 +119,10 @@ class Bench:
         operands = {"rs1": 10, "rs2": 11} if operation[0] == "s" and operation != "sc" else {"rs1": 10, "rd": 11}
         return self.execute(word(operation, imm=0, **operands), mode=mode, pc=pc)
 
+    def cause_of_load(self, address: int, mode: Mode) -> int | None:
+        trap = self.load(address, mode)
+        return trap.cause if trap else None
+
     # address spaces
     def stage1(self, mode: int = 8, *, guest: bool = False, user: int = 0, offset: int = 0) -> Tables:
         """Tables for satp (or vsatp) that map code and vectors; `offset` from physical to guest-physical addresses."""
