@@ -6,6 +6,7 @@ Textual only when the workstation opens.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from typing import Any
@@ -78,6 +79,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone; there is nobody left to tell
+        sys.exit(1)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{place}.", err=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # what cannot be written there is not tried again at exit
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
 

@@ -68,6 +68,8 @@ def report(files: Iterable[str], mvm: str | None = None, quiet: bool = False) ->
         for diagnostic in found:
             print_diagnostic(diagnostic)
         click.echo(config.summary(found), err=failed)
+    for file in dict.fromkeys(diagnostic.file for diagnostic in found if diagnostic.code == "core-taken"):
+        click.echo(f"If {file} is the managing VM, give it with --mvm {file}.", err=True)
     return failed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,10 +46,13 @@ class ProgressLine:
 
 @contextmanager
 def _work() -> Iterator[ProgressLine]:
-    """Progress while it lasts; an ImageError becomes the command's one-sentence error."""
+    """Progress while it lasts; an ImageError becomes the command's one-sentence error. SIGTERM and SIGHUP act as Ctrl-C
+    does, so that apt does not stay behind."""
     from shyper_tui.images import ImageError
 
     progress = ProgressLine()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         yield progress
     except ImageError as error:

@@ -87,17 +87,27 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
     options["script"] = [_plain(step) for step in options["script"]]
     async with await Client.start(options) as client:
         transcript = Transcript(client, quiet)
-        try:
+
+        async def to_the_end() -> int:
             if options["script"]:
                 outcome = await client.wait_scenario(timeout)
                 chosen = bool(options.get("embedded") or options["mvm"])
                 return await _report(client, transcript, outcome, timeout, started, chosen)
             return await _until_stopped(client, timeout)
+
+        work = asyncio.create_task(to_the_end())
+        try:
+            waiting: set[asyncio.Future[Any]] = {work, transcript.broken}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if transcript.broken.done():
+                transcript.broken.result()
+            return await work
         except EngineError as error:
             if error.code != "engine-gone":
                 raise
             raise EngineError(error.code, _end_of(await client.closed)) from None
         finally:
+            work.cancel()
             await transcript.finish()
 
 

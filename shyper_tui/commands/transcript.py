@@ -42,6 +42,8 @@ class Transcript:
         self._offsets: dict[int, int] = {}
         self._printed = asyncio.Event()
         self._finished = quiet
+        self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Fails with the OSError when standard output cannot be written any more."""
         self._finder = None if quiet else asyncio.get_running_loop().create_task(self._find())
 
     async def _find(self) -> None:
@@ -55,6 +57,13 @@ class Transcript:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _print(self, vm: int) -> None:
+        try:
+            await self._print_lines(vm)
+        except OSError as error:  # the reader of a pipe has left, or the disk is full
+            if not self.broken.done():
+                self.broken.set_exception(error)
+
+    async def _print_lines(self, vm: int) -> None:
         rest = b""
         try:
             async for chunk in self._client.console.stream(vm):

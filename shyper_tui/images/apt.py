@@ -103,17 +103,16 @@ class PrivateApt:
             command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, pass_fds=(writer,), env=environment,
             cwd=self.folder, text=True, errors="replace",
         ) as process:  # fmt: skip
-            os.close(writer)
-            watcher = threading.Thread(target=_watch, args=(reader, on_percent), daemon=True)
-            watcher.start()
             try:
+                os.close(writer)
+                watcher = threading.Thread(target=_watch, args=(reader, on_percent), daemon=True)
+                watcher.start()
                 output, complaints = process.communicate()
+                watcher.join()
             except BaseException:
                 process.send_signal(signal.SIGINT)  # apt then notes how far it came, and can resume
                 process.wait()
                 raise
-            finally:
-                watcher.join()
         errors = parse_complaints(complaints)
         # `apt-get update` exits with 0 when it could not reach the mirror; only its warnings tell.
         if process.returncode != 0 or any("Failed to fetch" in line for line in errors):

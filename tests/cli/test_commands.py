@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -108,3 +111,49 @@ def test_the_samples_have_no_errors() -> None:
     result = shyper("check", "--mvm", "sample_configs/mvm.json", *samples)
     errors = [line for line in result.stderr.splitlines() if "error[" in line]
     assert all("error[file-missing]: The image linux/" in line for line in errors), errors
+
+
+def test_the_managing_vms_file_among_guests_is_told() -> None:
+    result = shyper("check", "sample_configs/embedded-guest.json", "sample_configs/mvm.json")
+    assert result.returncode == 1
+    tip = "If sample_configs/mvm.json is the managing VM, give it with --mvm sample_configs/mvm.json."
+    assert result.stderr.splitlines()[-1] == tip
+    assert "--mvm" not in shyper("check", "sample_configs/embedded-guest.json").stderr
+
+
+@pytest.mark.parametrize("arguments", [["check", "sample_configs/embedded-guest.json"], ["images", "list"]])
+def test_an_output_that_is_full_is_one_sentence(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "shyper_tui.cli", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False,
+        )  # fmt: skip
+    assert (result.returncode, result.stderr) == (1, "Error: No space left on device.\n")
+
+
+@pytest.mark.skipif(not Path("/usr/lib/apt/apt-helper").exists(), reason="needs apt")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_fetch_leaves_no_apt_behind(tmp_path: Path, number: signal.Signals) -> None:
+    # tells its process id, and as apt does how far it is; then it takes long
+    apt = tmp_path / "apt-get"
+    apt.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/pid\n"
+        'for a; do case "$a" in APT::Status-Fd=*) echo dlstatus:1:10.0:x > /dev/fd/${a#*=};; esac; done\n'
+        "exec sleep 600\n"
+    )
+    apt.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shyper_tui.cli", "images", "fetch", "--mirror", "http://mirror.invalid/debian"],
+        stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert process.stderr.readline() == "package index of stable\n"
+    apt_process = os.pidfd_open(int((tmp_path / "pid").read_text()))
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.endswith("Interrupted.\n")
+    assert "Traceback" not in errors
+    assert select.select([apt_process], [], [], 30)[0]  # readable: it has ended
+    os.close(apt_process)

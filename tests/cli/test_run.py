@@ -129,6 +129,23 @@ def test_no_worker_survives_its_front_end(
 
 
 @pytest.mark.parametrize("script", [["--until", "vm0:never"], []])
+def test_a_run_ends_when_its_output_cannot_be_written(tmp_path: Path, script: list[str]) -> None:
+    whole = command("--log-dir", str(tmp_path), *script)
+    process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()  # as `| head` does when it has seen enough
+    assert process.wait(timeout=60) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    with open("/dev/full", "w") as full:
+        failed = subprocess.run(
+            whole, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=60, check=False
+        )
+    assert (failed.returncode, failed.stderr) == (1, "Error: No space left on device.\n")
+
+
+@pytest.mark.parametrize("script", [["--until", "vm0:never"], []])
 def test_a_killed_worker_is_one_sentence(tmp_path: Path, script: list[str]) -> None:
     whole = command("--log-dir", str(tmp_path), *script)
     process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
