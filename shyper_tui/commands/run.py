@@ -85,7 +85,7 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
 
     started = time.monotonic()
     options["script"] = [_plain(step) for step in options["script"]]
-    async with await Client.start(options) as client:
+    async with await Client.start(options, _show_warning) as client:
         transcript = Transcript(client, quiet)
 
         async def to_the_end() -> int:
@@ -109,6 +109,12 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
         finally:
             work.cancel()
             await transcript.finish()
+
+
+def _show_warning(line: str) -> None:
+    """Of the engine's log, what the user should know at once."""
+    if line.startswith("warning: "):
+        click.echo(f"Warning: {line.removeprefix('warning: ')}.", err=True)
 
 
 def _end_of(exited: WorkerExit) -> str:

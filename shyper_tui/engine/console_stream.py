@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -28,10 +30,14 @@ class ConsoleStream:
         self._listeners: tuple[Listener, ...] = ()
         self._taps: tuple[Tap, ...] = ()
         self._closed = False
+        self._log_file = log_file
         self._log: BinaryIO | None = None
         if log_file is not None:
-            log_file.parent.mkdir(parents=True, exist_ok=True)
-            self._log = log_file.open("wb", buffering=64 * 1024)
+            try:
+                log_file.parent.mkdir(parents=True, exist_ok=True)
+                self._log = log_file.open("wb", buffering=64 * 1024)
+            except OSError as error:
+                self._warn(f"there is no console log {log_file}", error)
 
     @property
     def end(self) -> int:
@@ -58,8 +64,7 @@ class ConsoleStream:
                 excess = len(self._ring) - RING_SIZE
                 del self._ring[:excess]
                 self._start += excess
-            if self._log is not None:
-                self._log.write(data)
+            self._to_log(lambda log: log.write(data))
         for tap in self._taps:
             tap(data)
         for listener in self._listeners:
@@ -93,15 +98,30 @@ class ConsoleStream:
     def flush(self) -> None:
         """Writes what the log file still buffers."""
         with self._lock:
-            if self._log is not None:
-                self._log.flush()
+            self._to_log(lambda log: log.flush())
 
     def close(self) -> None:
         """Ends the stream and its log file; what is kept stays readable."""
         with self._lock:
             self._closed = True
-            if self._log is not None:
-                self._log.close()
-                self._log = None
+            self._to_log(lambda log: log.close())
+            self._log = None
         for listener in self._listeners:
             listener()
+
+    def _to_log(self, action: Callable[[BinaryIO], object]) -> None:
+        """Does something with the log file. One that cannot be written (the disk is full) ends there, with a line in
+        the engine's log; the console goes on."""
+        if self._log is None:
+            return
+        try:
+            action(self._log)
+        except OSError as error:
+            self._warn(f"the console log {self._log_file} ends here", error)
+            with contextlib.suppress(OSError):
+                self._log.close()
+            self._log = None
+
+    @staticmethod
+    def _warn(what: str, error: OSError) -> None:
+        print(f"warning: {what}: {error.strerror or error}", file=sys.stderr, flush=True)

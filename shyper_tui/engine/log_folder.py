@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -15,10 +16,12 @@ KEPT_RUNS = 20
 
 def log_folder(wanted: str | None) -> Path:
     """The folder named in the options, or a fresh one in the user's state folder; made where missing. OSError when it
-    cannot be."""
+    cannot be, or cannot be written."""
     if wanted is not None:
         folder = Path(wanted)
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it cannot be written", str(folder))
         return folder
     runs = Path(platformdirs.user_state_dir("shyper-tui", appauthor=False)) / "logs"
     runs.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ class Workstation:
         try:
             self._streams = Consoles(log_folder(self._options.log_dir), self.scenario.attach)
         except OSError as error:
-            sentence = f"the folder of the console logs cannot be made: {error.strerror} ({error.filename})"
+            sentence = f"the folder of the console logs cannot be used: {error.strerror} ({error.filename})"
             raise EngineError("log-dir", sentence) from None
         core = program(lambda text, done: self._set_state("booting", f"{text} ({done:.0%})"))
         self._set_state("booting", "building the machine")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from shyper_tui.engine.console_stream import RING_SIZE, ConsoleStream
 
@@ -49,3 +52,34 @@ def test_a_closed_stream_stays_readable_and_takes_no_more() -> None:
     stream.write(b"d")
     assert stream.closed
     assert stream.read(0, 10) == (0, b"abc")
+
+
+def test_a_full_disk_ends_the_log_and_not_the_console(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = ConsoleStream(Path("/dev/full"))
+    stream.write(b"a" * 100_000)  # more than is buffered
+    stream.write(b"b")
+    stream.flush()
+    assert stream.read(99_999, 10) == (99_999, b"ab")
+    stream.close()
+    warnings = capsys.readouterr().err.splitlines()
+    assert warnings == ["warning: the console log /dev/full ends here: No space left on device"]
+
+
+@pytest.mark.parametrize("end", [ConsoleStream.flush, ConsoleStream.close])
+def test_what_is_still_buffered_may_find_the_disk_full_too(
+    end: Callable[[ConsoleStream], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = ConsoleStream(Path("/dev/full"))
+    stream.write(b"a")
+    end(stream)
+    stream.close()
+    assert capsys.readouterr().err.count("No space left") == 1
+
+
+def test_a_log_that_cannot_be_made_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    stream = ConsoleStream(tmp_path / "file" / "vm0.log")
+    stream.write(b"abc")
+    assert stream.read(0, 3) == (0, b"abc")
+    stream.close()
+    assert capsys.readouterr().err.startswith("warning: there is no console log ")
