@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shyper_tui.engine.board.memory import BadAddress
+
 PAGE = 4096
 LEVELS = {8: 3, 9: 4, 10: 5}
 """Page table levels of Sv39, Sv48, Sv57 by the mode in satp."""
@@ -55,7 +57,7 @@ def read_code(memory: Readable, satp: int, address: int, size: int) -> bytes:
         step = min(size - len(data), PAGE - at % PAGE)
         try:
             data += memory.read(translate(memory, satp, at), step)
-        except Exception:  # every memory has its own exception for an address outside
+        except (BadAddress, UnmappedError):
             break
     return bytes(data)
 

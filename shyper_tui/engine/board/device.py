@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
+from shyper_tui.engine.hart.bus_port import BusFault
+
 Line = Callable[[bool], None]
 """A level-sensitive interrupt line: True raises it, False lowers it. Repeating a level has no effect."""
 
@@ -13,7 +15,7 @@ TICKS_PER_SECOND = 10_000_000
 """Frequency of `time` and `mtime` on the `virt` board."""
 
 
-class AccessFault(Exception):  # noqa: N818 the architecture's name for it
+class AccessFault(BusFault):
     """A load or store that nothing answers, or that the device refuses; the hart takes an access fault."""
 
     def __init__(self, address: int, width: int, reason: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from shyper_tui.engine.core import tlb_layout as tlb
 from shyper_tui.engine.isa.value import signed
 
+from .bus_port import BusPort
 from .csr_numbers import CSR_NUMBERS, STORED
 from .exits import IN_PYTHON, Reason
 from .fields import Cause, Mstatus
@@ -48,13 +49,6 @@ class TrapHandler(Protocol):
     """Software at M or HS written in Python."""
 
     def trap(self, hart: Hart) -> None: ...
-
-
-class BusPort(Protocol):
-    """Devices by physical address; both raise an exception with `reason` for an access that nothing answers."""
-
-    def read(self, address: int, width: int) -> int: ...
-    def write(self, address: int, width: int, value: int) -> None: ...
 
 
 class Registers:

@@ -6,7 +6,8 @@ import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .hart import BusPort, Hart
+from .bus_port import BusFault, BusPort
+from .hart import Hart
 from .host_memory import HostMemory
 from .program import Program
 
@@ -52,9 +53,7 @@ class SlowPath:
             return int.from_bytes(self._memory.ram.bytes[offset : offset + size], "little")
         try:
             return self._bus.read(pa, size)
-        except Exception as fault:
-            if not hasattr(fault, "reason"):
-                raise
+        except BusFault:
             return None
 
     def store(self, pa: int, size: int, value: int) -> bool:
@@ -63,9 +62,7 @@ class SlowPath:
             return True
         try:
             self._bus.write(pa, size, value)
-        except Exception as fault:
-            if not hasattr(fault, "reason"):
-                raise
+        except BusFault:
             return False
         return True
 
