@@ -62,8 +62,11 @@ def cli(ctx: click.Context, choice: EngineChoice, attach: str | None) -> None:
         if any(ctx.get_parameter_source(name) is not ParameterSource.DEFAULT for name in ctx.params):
             raise click.UsageError(f"Options for `{ctx.invoked_subcommand}` go behind its name.")
         return
+    from shyper_tui.commands.check import check_configurations
     from shyper_tui.commands.workstation import open_workstation
 
+    if attach is None:
+        check_configurations(choice)
     ctx.exit(open_workstation(choice, attach))
 
 

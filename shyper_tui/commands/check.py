@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import click
 
+from shyper_tui.commands.engine_options import EngineChoice
+
 _COLOURS = {"error": "red", "warning": "yellow", "portable": "cyan"}
 
 
@@ -41,6 +43,12 @@ def command(ctx: click.Context, files: tuple[str, ...], mvm: str | None) -> None
     other, too, as VMs of one machine. Exit status 1 when there are errors.
     """
     ctx.exit(1 if report(files, mvm=mvm) else 0)
+
+
+def check_configurations(choice: EngineChoice) -> None:
+    """Reports errors of the configuration files before anything starts: exit 2."""
+    if choice.files and report(choice.vms, mvm=choice.mvm, quiet=True):
+        raise click.exceptions.Exit(2)
 
 
 def report(files: Iterable[str], mvm: str | None = None, quiet: bool = False) -> bool:

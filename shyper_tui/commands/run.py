@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from shyper_tui.commands.check import check_configurations
 from shyper_tui.commands.engine_options import EngineChoice, engine_options
 from shyper_tui.commands.script_steps import ScriptedCommand, StepType
 from shyper_tui.commands.transcript import Transcript, last_lines
@@ -68,15 +69,6 @@ def command(
     except EngineError as error:
         raise click.ClickException(error.message) from None
     ctx.exit(status)
-
-
-def check_configurations(choice: EngineChoice) -> None:
-    """Reports errors of the configuration files before anything starts: exit 2."""
-    if choice.files:
-        from shyper_tui.commands.check import report
-
-        if report(choice.vms, mvm=choice.mvm, quiet=True):
-            raise click.exceptions.Exit(2)
 
 
 async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bool) -> int:  # noqa: ASYNC109

@@ -31,6 +31,9 @@ START_SECONDS = 0.05
 SNAPSHOT_SECONDS = 0.1
 """Between two snapshots of a visible state pane, counted from the answer."""
 
+TROUBLE_SECONDS = 30.0
+"""How long a message about the start stays."""
+
 
 class Workstation(Screen[None]):
     """Views of one session."""
@@ -56,6 +59,7 @@ class Workstation(Screen[None]):
         """Views that were opened so far; each is built when it is first needed, and then keeps its state."""
         self.current = layouts[0].name
         self.zoomed: Pane | None = None
+        self._told = ""
 
     def compose(self) -> ComposeResult:
         yield self.tabs
@@ -185,9 +189,20 @@ class Workstation(Screen[None]):
         while True:
             await self.session.refresh()
             self.update_panes()
+            self._tell_trouble()
             if self.session.ended is not None:
                 self.post_message(self.EngineEnded())
             await asyncio.sleep(STATE_SECONDS if self.session.vms or self.session.ended else START_SECONDS)
+
+    def _tell_trouble(self) -> None:
+        """What went wrong at the start, once in full: the state line and the panes have room for its beginning only."""
+        status = self.session.status
+        if status is None or status.state not in ("running", "failed") or status.message == self._told:
+            return
+        self._told = status.message
+        if status.message:
+            title = "The machine did not start" if status.state == "failed" else "Not everything started"
+            self.notify(status.message, title=title, severity="error", timeout=TROUBLE_SECONDS, markup=False)
 
     @work(group="snapshots")
     async def poll_snapshots(self, kind: SnapshotKind) -> None:

@@ -95,6 +95,13 @@ def test_run_with_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:
     assert "vm.json:1:1: error[" in result.stderr
 
 
+def test_the_workstation_does_not_open_with_a_wrong_configuration(tmp_path: Path) -> None:
+    (tmp_path / "vm.json").write_text("{}")
+    result = shyper("--vm", "vm.json", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "vm.json:1:1: error[" in result.stderr
+
+
 def test_running_as_a_module_ignores_modules_of_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "queue.py").write_text("raise SystemExit('the wrong module')")
     result = subprocess.run(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from functools import partial
 
+import pytest
 from textual import events
 from textual.widgets import Footer, Input
 
@@ -241,6 +243,18 @@ async def test_a_refusal_is_shown_in_the_engines_words(desk: Desk) -> None:
     desk.engine.vm.refusal = EngineError("vm-state", "vm2 has no kernel image.")
     desk.screen.command("boot", 2, "spare")
     await desk.until(lambda: any("no kernel image" in note.message for note in desk.app._notifications))
+
+
+@pytest.mark.parametrize(("state", "title"), [("running", "Not everything started"), ("failed", "did not start")])
+async def test_what_went_wrong_at_the_start_is_told_in_full_and_once(desk: Desk, state: str, title: str) -> None:
+    sentence = f"bad.json is not booted: [x] {'a long reason, ' * 12}the end"
+    desk.engine.status_now = replace(desk.engine.status_now, state=state, message=sentence)
+    await desk.until(lambda: desk.app._notifications)
+    for _ in range(3):  # it is asked again and again, and told once
+        await desk.screen.session.refresh()
+        desk.screen._tell_trouble()
+    (note,) = desk.app._notifications
+    assert (note.message, title in note.title) == (sentence, True)
 
 
 async def test_pause_and_resume(desk: Desk) -> None:
