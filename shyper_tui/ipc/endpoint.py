@@ -9,12 +9,15 @@ import contextlib
 import os
 import socket
 import tempfile
+import time
 from pathlib import Path
 
 SOCKET_NAME = "engine.sock"
 FOLDER_PREFIX = "engine-"
 LONGEST_SOCKET_PATH = 100
 """Linux allows 107 bytes for the path of a Unix socket; some systems 103."""
+STARTING_SECONDS = 60.0
+"""How long a folder may be without its socket before it counts as left over."""
 LONGEST_FOLDER = LONGEST_SOCKET_PATH - len(f"/{FOLDER_PREFIX}12345678/{SOCKET_NAME}")
 
 
@@ -53,6 +56,10 @@ def remove_socket(path: Path) -> None:
 def running_engines() -> list[Path]:
     """Sockets of the user's engines that accept connections, newest first; left-overs of killed ones are removed."""
     found: list[tuple[float, Path]] = []
+    for folder in runtime_folder().glob(f"{FOLDER_PREFIX}*"):
+        with contextlib.suppress(OSError):  # not empty, or gone
+            if time.time() - folder.stat().st_mtime > STARTING_SECONDS:
+                folder.rmdir()
     for path in runtime_folder().glob(f"{FOLDER_PREFIX}*/{SOCKET_NAME}"):
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(1.0)

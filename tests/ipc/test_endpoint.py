@@ -24,8 +24,13 @@ def test_a_listening_engine_is_found_and_a_left_over_removed(monkeypatch: pytest
             listener.listen()
             with socket.socket(socket.AF_UNIX) as ended:
                 ended.bind(str(dead))
+            empty, starting = new_socket_path().parent, new_socket_path().parent
+            os.utime(empty, (0, 0))
+            os.utime(alive.parent, (0, 0))
             assert running_engines() == [alive]
             assert not dead.parent.exists()
+            assert not empty.exists()
+            assert starting.exists()
         remove_socket(alive)
         assert running_engines() == []
         assert not alive.parent.exists()
