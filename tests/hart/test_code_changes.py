@@ -6,7 +6,7 @@ import pytest
 
 from shyper_tui.engine.hart.hart import Mode
 from tests.core.encoding import assemble, word
-from tests.hart.bench import CODE, DATA, LOOP, Bench
+from tests.hart.bench import CODE, DATA, LOOP, VECTORS, Bench
 
 ONE, TWO = (word("addi", rd=5, rs1=0, imm=value) for value in (1, 2))
 STORE = word("sw", rs1=6, rs2=7, imm=0)
@@ -148,3 +148,27 @@ def test_jumps_into_the_middle_of_an_instruction(bench: Bench) -> None:
         bench.run()
         assert x[5] == expected
     assert assemble(outer)[2:] == assemble(inner)
+
+
+def test_an_accessed_bit_set_by_hardware_in_a_page_of_code(bench: Bench) -> None:
+    """A user page's entry without A is an ADDI, with A a floating-point instruction, which is illegal while FS is off."""
+    tables = bench.stage1(user=1 << 4)
+    frame = DATA & ~0x1F000  # bits 4..2 of the frame number are funct3
+    page = 0x40_0000
+    tables.map(page, frame, 0x13)
+    entry = tables.entry_of(page)
+    csr = bench.hart.csr
+    csr.mstatus = 0
+    csr.mtvec = VECTORS["M"]
+    def illegal_at() -> int:
+        bench.enter(Mode.M, entry)
+        bench.run()
+        trap = bench.trap()
+        assert trap is not None
+        assert trap.cause == 2
+        return trap.epc
+
+    assert illegal_at() == entry + 4  # the entry's upper half is zero
+    assert bench.load(page, Mode.U) is None
+    assert bench.words[entry] & 0xFF == 0x53
+    assert illegal_at() == entry

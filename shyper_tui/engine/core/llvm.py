@@ -177,6 +177,7 @@ class LlvmBuilder(Builder):
         pair = self.name(
             f"cmpxchg ptr {self.ram_pointer(pa)}, i64 {expected.operand}, i64 {new.operand} seq_cst seq_cst, align 8"
         )
+        self.call("ram_written", pa, 8)  # a store like any other: code decoded from these bytes goes
         return self.define(f"extractvalue {{ i64, i1 }} {pair}, 0")
 
     # control flow
