@@ -151,7 +151,7 @@ def test_jumps_into_the_middle_of_an_instruction(bench: Bench) -> None:
 
 
 def test_an_accessed_bit_set_by_hardware_in_a_page_of_code(bench: Bench) -> None:
-    """A user page's entry without A is an ADDI, with A a floating-point instruction, which is illegal while FS is off."""
+    """A user page's entry is an ADDI without A, and with A a floating-point instruction: illegal while FS is off."""
     tables = bench.stage1(user=1 << 4)
     frame = DATA & ~0x1F000  # bits 4..2 of the frame number are funct3
     page = 0x40_0000
