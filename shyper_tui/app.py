@@ -18,7 +18,7 @@ from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit
 from shyper_tui.keymap import Scope, bindings
 from shyper_tui.layout import VIEWS, LayoutError, load_layout
 from shyper_tui.ports import Engine, EngineFactory
-from shyper_tui.screens.dialogs import Ask, failure_dialog, quit_dialog
+from shyper_tui.screens.dialogs import Ask, discard_dialog, failure_dialog, quit_dialog
 from shyper_tui.screens.help import Help
 from shyper_tui.screens.palette import Commands
 from shyper_tui.screens.workstation import Workstation
@@ -183,7 +183,7 @@ class ShyperApp(App[int]):
     async def ask_file(self, pane: ConfigPane) -> None:
         """Ask for a configuration file and load it."""
         name = await self.push_screen_wait(Ask("Load a configuration file", str(pane.path or "")))
-        if name:
+        if name and (not pane.changed or await self.push_screen_wait(discard_dialog(pane.file)) == "discard"):
             self._load(pane, Path(name))
 
     def _load_config(self, path: Path) -> None:

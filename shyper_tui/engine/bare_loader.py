@@ -65,7 +65,11 @@ def _load_elf(memory: Memory, data: bytes, address: int, name: str) -> Loaded:
         entry, end = int(elf["e_entry"]) + moved, 0
         for part in parts:
             start, size = part["p_paddr"] + moved, part["p_memsz"]
-            memory.write(start, part.data().ljust(size, b"\0"))
+            memory.read(start + size - 1, 1)  # nothing is written when it does not fit
+            data_end = start + part["p_filesz"]
+            memory.write(start, part.data())
+            for zeros in range(data_end, start + size, ZEROS):
+                memory.write(zeros, bytes(min(ZEROS, start + size - zeros)))
             end = max(end, start + size)
             if part["p_vaddr"] <= elf["e_entry"] < part["p_vaddr"] + size:
                 entry = elf["e_entry"] - part["p_vaddr"] + start  # kernels linked for high virtual addresses
@@ -74,6 +78,10 @@ def _load_elf(memory: Memory, data: bytes, address: int, name: str) -> Loaded:
     if not parts:
         raise EngineError("kernel", f"{name} cannot be run: it is an ELF file without anything to load")
     return Loaded(entry, end)
+
+
+ZEROS = 1 << 20
+"""Bytes cleared at a time: a file may ask for as much as the machine has."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 import threading
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from typing import BinaryIO
 
 RING_SIZE = 1024 * 1024
 """Bytes kept for readers that come late."""
+
+LOG_LIMIT = 1 << 30
+"""Bytes of a log file: a guest that prints for ever does not fill the host's disk."""
 
 Listener = Callable[[], None]
 Tap = Callable[[bytes], None]
@@ -30,6 +34,7 @@ class ConsoleStream:
         self._listeners: tuple[Listener, ...] = ()
         self._taps: tuple[Tap, ...] = ()
         self._closed = False
+        self._logged = 0
         self._log_file = log_file
         self._log: BinaryIO | None = None
         if log_file is not None:
@@ -64,7 +69,7 @@ class ConsoleStream:
                 excess = len(self._ring) - RING_SIZE
                 del self._ring[:excess]
                 self._start += excess
-            self._to_log(lambda log: log.write(data))
+            self._to_log(lambda log: self._append(log, data))
         for tap in self._taps:
             tap(data)
         for listener in self._listeners:
@@ -121,6 +126,12 @@ class ConsoleStream:
             with contextlib.suppress(OSError):
                 self._log.close()
             self._log = None
+
+    def _append(self, log: BinaryIO, data: bytes) -> None:
+        self._logged += len(data)
+        if self._logged > LOG_LIMIT:
+            raise OSError(errno.EFBIG, f"it holds {LOG_LIMIT >> 20} MiB")
+        log.write(data)
 
     @staticmethod
     def _warn(what: str, error: OSError) -> None:

@@ -75,6 +75,18 @@ def quit_dialog(running: list[str]) -> Choice:
     return Choice("Quit?", text, {"quit": ("q", "Quit"), "stay": ("s", "Stay")})
 
 
+def remove_dialog(vm: int, name: str) -> Choice:
+    """A VM is to be removed with its memory: really?"""
+    text = f"vm{vm} {name} is stopped, and its memory, disk and configuration are given back."
+    return Choice("Remove this VM?", text, {"remove": ("r", "Remove"), "keep": ("k", "Keep")})
+
+
+def discard_dialog(file: str) -> Choice:
+    """The editor's text was changed and not saved: really load another?"""
+    answers = {"discard": ("d", "Discard"), "keep": ("k", "Keep")}
+    return Choice("Discard changes?", f"{file} was changed and not saved.", answers)
+
+
 def failure_dialog(ended: WorkerExit) -> Choice:
     """The engine is gone: how, its last words, what to do."""
     if ended.status is None:

@@ -15,6 +15,7 @@ from textual.widgets import Footer
 from shyper_tui.ipc.messages import EngineError
 from shyper_tui.keymap import ACTIONS, display
 from shyper_tui.layout import Layout
+from shyper_tui.screens.dialogs import remove_dialog
 from shyper_tui.session import Session
 from shyper_tui.widgets.config_editor import ConfigPane
 from shyper_tui.widgets.console_pane import ConsolePane
@@ -246,6 +247,8 @@ class Workstation(Screen[None]):
         engine = self.session.engine
         if engine is None:
             self.notify("The engine is not running.", severity="error")
+            return
+        if verb == "remove" and await self.app.push_screen_wait(remove_dialog(vm, name)) != "remove":
             return
         call = {"boot": engine.vm.boot, "stop": engine.vm.stop, "reboot": engine.vm.reboot, "remove": engine.vm.remove}
         try:

@@ -139,6 +139,11 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         self._timer = self.set_timer(CHECK_SECONDS, self.check)
 
     @property
+    def changed(self) -> bool:
+        """The text differs from its file."""
+        return self.editor.text != self._saved
+
+    @property
     def file(self) -> str:
         """Name of the text in diagnostics."""
         return self.path.name if self.path is not None else "new.json"
@@ -160,7 +165,7 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
     def show_found(self, found: list[Diagnostic | ConfigDiagnostic], verdict: str) -> None:
         """List findings: our own, or the engine's when it refused the text."""
         self.found = found
-        changed = "" if self.editor.text == self._saved else " ● changed"
+        changed = " ● changed" if self.changed else ""
         self.set_title(f"config · {self._file_title()}{changed}", f"{verdict} · ^r apply ^s save ^n problem ^l load")
         self.editor.mark([(one.line - 1, one.column - 1, one.end_column - 1, str(one.severity)) for one in found])
         self.list_found(verdict)

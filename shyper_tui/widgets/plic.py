@@ -21,8 +21,10 @@ HEAD: Row = (
 
 
 def in_use(source: PlicSource) -> bool:
-    """A source that has a priority, is enabled, pending or claimed, or was ever raised."""
-    return bool(source.priority or source.pending or source.claimed or source.enabled or source.count)
+    """A source with a device, or one that is enabled, pending or claimed, or was ever raised. A priority alone is no
+    sign: Linux gives one to every source."""
+    named = source.priority and source.name
+    return bool(named or source.pending or source.claimed or source.enabled or source.count)
 
 
 def source_row(source: PlicSource, names: dict[int, str], before: int | None) -> Row:

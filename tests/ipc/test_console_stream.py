@@ -83,3 +83,16 @@ def test_a_log_that_cannot_be_made_is_a_warning(tmp_path: Path, capsys: pytest.C
     assert stream.read(0, 3) == (0, b"abc")
     stream.close()
     assert capsys.readouterr().err.startswith("warning: there is no console log ")
+
+
+def test_a_guest_that_prints_for_ever_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shyper_tui.engine.console_stream.LOG_LIMIT", 1 << 20)
+    stream = ConsoleStream(tmp_path / "vm0.log")
+    for _ in range(40):
+        stream.write(b"y\n" * 32_768)
+    stream.close()
+    assert (tmp_path / "vm0.log").stat().st_size == 1 << 20
+    assert stream.end == 40 * 65_536
+    assert "ends here: it holds 1 MiB" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from textual import events
@@ -237,6 +238,42 @@ async def test_boot_stop_and_reboot_from_the_list(desk: Desk) -> None:
     await desk.until(lambda: ("reboot", 1) in desk.engine.vm.asked)
     await desk.key("enter")
     await desk.until(lambda: desk.console(1).view.has_focus)
+
+
+async def test_removing_a_vm_asks_first(desk: Desk) -> None:
+    table = desk.screen.query_one(VmListPane).table
+    table.focus()
+    await desk.until(lambda: table.has_focus)
+    await desk.key("down", "X")
+    await desk.until(lambda: isinstance(desk.app.screen, Choice))
+    await desk.key("escape")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    assert ("remove", 1) not in desk.engine.vm.asked
+    await desk.key("X")
+    await desk.until(lambda: isinstance(desk.app.screen, Choice))
+    await desk.key("r")
+    await desk.until(lambda: ("remove", 1) in desk.engine.vm.asked)
+
+
+async def test_loading_a_file_asks_before_changes_are_lost(desk: Desk, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    await desk.key("f5")
+    await desk.until(lambda: shows(desk, "config"))
+    pane = desk.screen.query_one(ConfigPane)
+    pane.editor.text = "[]"
+    for answer, text in (("k", "[]"), ("d", "{}")):
+        pane.editor.focus()
+        await desk.until(lambda: pane.editor.has_focus)
+        await desk.key("ctrl+l")
+        await desk.until(lambda: desk.app.screen is not desk.screen)
+        field = desk.app.screen.query_one(Input)
+        field.value = str(other)
+        await desk.key("enter")
+        await desk.until(lambda: isinstance(desk.app.screen, Choice))
+        await desk.key(answer)
+        await desk.until(lambda: desk.app.screen is desk.screen)
+        await desk.until(lambda wanted=text: pane.editor.text == wanted)  # type: ignore[misc]
 
 
 async def test_a_refusal_is_shown_in_the_engines_words(desk: Desk) -> None:
