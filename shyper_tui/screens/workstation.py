@@ -232,6 +232,11 @@ class Workstation(Screen[None]):
             if pane.is_mounted:
                 pane.update_session(self.session)
 
+    @on(Pane.Ready)
+    def _pane_ready(self, message: Pane.Ready) -> None:
+        """A view that is built while one looks at it shows the session at once, not with the next poll."""
+        message.pane.update_session(self.session)
+
     # --- what panes ask for --------------------------------------------------------------------------
 
     @on(VmTable.Command)

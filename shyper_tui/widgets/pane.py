@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 
 from shyper_tui.session import Session
@@ -56,8 +57,16 @@ class Pane(Vertical):
             self.number = number
             self.set_title(*self._shown_title)
 
+    class Ready(Message):
+        """The pane is mounted: it can be told the session now."""
+
+        def __init__(self, pane: Pane) -> None:
+            super().__init__()
+            self.pane = pane
+
     def on_mount(self) -> None:
         self.set_title(self.TITLE)
+        self.post_message(self.Ready(self))
 
     @property
     def main(self) -> Widget | None:
