@@ -7,8 +7,11 @@ a million.
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shyper_tui.engine.isa.rows import COMPRESSED, INSTRUCTIONS
 from tests.core.lockstep import Difference, Lockstep
@@ -40,6 +43,22 @@ def test_native_code_is_the_reference(part: int) -> None:
     rows = lockstep.rows
     enough = INSTRUCTIONS_COMPARED // (PARTS * 60_000)
     assert [(name, rows[name]) for name in (*INSTRUCTIONS, *COMPRESSED) if rows[name] < enough] == []
+
+
+@cache
+def _lockstep(fuse: bool) -> Lockstep:
+    return Lockstep(fuse=fuse)
+
+
+@settings(max_examples=max(20, INSTRUCTIONS_COMPARED // 12_000), derandomize=True, deadline=None)
+@given(seed=st.integers(0, 2**64 - 1), fuse=st.booleans(), slices=st.integers(1, SLICES))
+def test_programs_that_hypothesis_chooses(seed: int, fuse: bool, slices: int) -> None:
+    """Any program, with and without fused sequences; a failure is narrowed down to few slices."""
+    lockstep = _lockstep(fuse)
+    machine = RandomMachine(seed, lockstep)
+    for _ in range(slices):
+        lockstep.run(machine.slice())
+        machine.shake()
 
 
 def test_a_difference_is_noticed() -> None:
