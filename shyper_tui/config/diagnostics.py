@@ -81,6 +81,10 @@ class Report:
     def failed(self) -> bool:
         return has_errors(self._found)
 
+    def has(self, code: str) -> bool:
+        """Something with this code was found."""
+        return any(found.code == code for found in self._found)
+
     def _add(self, where: Span | str, severity: Severity, code: str, message: str, remedy: str) -> None:
         span = self._locate(where) if isinstance(where, str) else where
         # A finding about something that spans lines is shown at its first character.

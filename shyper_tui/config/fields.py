@@ -189,7 +189,7 @@ class Fields:
         member = self._members.get(key)
         if member is not None:
             self._positions[self._child(key)] = member.value.span
-        elif required and self.usable:
+        elif required and self.usable and not self._report.has("syntax"):  # behind bad syntax it may well be there
             place = f'"{self.path}"' if self.path else "The file"
             remedy = f'Add "{key}".'
             close = difflib.get_close_matches(key, [k for k in self._members if k not in self._asked], n=1, cutoff=0.75)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shyper_tui.config.diagnostics import Report
 from shyper_tui.config.jsonc import MAX_ERRORS, Array, Node, Object, Scalar, parse
+from shyper_tui.config.reader import read_vm
 
 
 def plain(node: Node | None) -> object:
@@ -158,3 +159,9 @@ def test_values_behind_an_error_are_read() -> None:
     items = node.members["b"].value
     assert isinstance(items, Array)
     assert len(items.items) == 3
+
+
+def test_bad_syntax_is_not_followed_by_keys_that_could_not_be_read() -> None:
+    reading = read_vm('{ "name": "x", "type" \n}', "vm.json")
+    assert reading.value is None
+    assert [(found.line, found.column, found.code) for found in reading.diagnostics] == [(1, 22, "syntax")]

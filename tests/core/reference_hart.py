@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.hart import all_functions  # noqa: F401  (it registers them)
 from shyper_tui.engine.hart.evaluator import Evaluator, Words
+from shyper_tui.engine.hart.fields import FETCH
 from shyper_tui.engine.hart.functions import python_functions
 from shyper_tui.engine.hart.state import LAYOUT
-from shyper_tui.engine.hart.translation import FETCH
 from shyper_tui.engine.isa.decode import decode, length_of
 
 PC, DEADLINE, WAITING, SKIPPED, MIE, END = (

@@ -14,9 +14,8 @@ from shyper_tui.engine.isa.decode import decode, length_of
 from shyper_tui.engine.isa.instruction import Instruction
 from shyper_tui.engine.isa.value import signed
 
-from .fields import Cause
+from .fields import FETCH, LOAD, LOAD_EXECUTABLE, STORE, Cause
 from .state import LAYOUT
-from .translation import FETCH, LOAD, LOAD_EXECUTABLE, STORE
 
 MASK64 = (1 << 64) - 1
 PC, DEADLINE, PRV, VIRT, RESERVATION, RESERVED, RAM_ADDEND = (

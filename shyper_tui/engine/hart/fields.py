@@ -62,3 +62,6 @@ class Cause:
 
 INTERRUPT_BIT = 1 << 63
 """In xcause: an interrupt."""
+
+LOAD, STORE, FETCH, LOAD_EXECUTABLE = 0, 1, 2, 3
+"""Kinds of memory access; the last is HLVX: a load that needs execute permission."""

@@ -18,9 +18,8 @@ from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
 from .exits import IN_PYTHON, IN_WFI, Reason
-from .fields import Cause, Mstatus
+from .fields import LOAD, STORE, Cause, Mstatus
 from .state import LAYOUT
-from .translation import LOAD, STORE
 
 
 class Handlers:

@@ -13,7 +13,7 @@ from shyper_tui.engine.isa.value import signed
 from .bus_port import BusPort
 from .csr_numbers import CSR_NUMBERS, STORED
 from .exits import IN_PYTHON, Reason
-from .fields import Cause, Mstatus
+from .fields import LOAD, LOAD_EXECUTABLE, STORE, Cause, Mstatus
 from .host_memory import Block, HostMemory
 from .program import Program
 from .state import LAYOUT, NEVER
@@ -21,7 +21,6 @@ from .state import LAYOUT, NEVER
 MASK64 = (1 << 64) - 1
 _INDEX = {name: LAYOUT.index(name) for name in LAYOUT.fields}
 _DEADLINE, _PC, _PRV, _VIRT = (_INDEX[n] for n in ("deadline", "pc", "prv", "virt"))
-LOAD, STORE, FETCH, LOAD_EXECUTABLE = 0, 1, 2, 3
 
 
 class Mode(Enum):

@@ -17,9 +17,8 @@ from shyper_tui.engine.core.llvm import LlvmBuilder, value_function
 from shyper_tui.engine.isa.value import Value
 
 from .csr import HS_TRANSLATION
-from .fields import Mstatus
+from .fields import FETCH, Mstatus
 from .state import CONTEXT_KINDS, LAYOUT
-from .translation import FETCH
 
 KIND = {name: number for number, name in enumerate(CONTEXT_KINDS)}
 VIRTUAL_KINDS = (KIND["vs"], KIND["vs_sum"], KIND["vu"])

@@ -10,12 +10,9 @@ from __future__ import annotations
 from shyper_tui.engine.core.builder import Builder, Variable
 from shyper_tui.engine.isa.value import Value
 
-from .fields import Cause, Envcfg, Mstatus
+from .fields import FETCH, LOAD, LOAD_EXECUTABLE, STORE, Cause, Envcfg, Mstatus
 from .functions import hart_function
 from .protection import R, W, X
-
-LOAD, STORE, FETCH, LOAD_EXECUTABLE = 0, 1, 2, 3
-"""Kinds of access; the last is HLVX: a load that needs execute permission."""
 
 PSEUDO_READ, PSEUDO_WRITE = 0x3000, 0x3020
 """htinst of a G-stage fault on an implicit access to a VS-stage table."""
