@@ -16,7 +16,7 @@ from shyper_tui.engine.firmware.console import UartConsole
 from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hart.program import Program
-from shyper_tui.engine.hypervisor.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
 from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
 from shyper_tui.engine.hypervisor.layout import MAX_VMS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shyper_tui.engine.hypervisor.access import Access, Kind, decode, decode_transformed
+from shyper_tui.engine.hypervisor.exits.access import Access, Kind, decode, decode_transformed
 
 ENCODINGS = [
     ("lb a0, 4(a1)", 0x00458503, Access(Kind.LOAD, 1, 10, True, 4)),

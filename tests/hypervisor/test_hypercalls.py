@@ -9,7 +9,7 @@ import pytest
 
 from shyper_tui.engine.board.virtio.disk import MemoryDisk
 from shyper_tui.engine.hypervisor.definition import CpuSpec, DeviceType, EmulatedDevice, MemoryRegion, PassthroughRegion
-from shyper_tui.engine.hypervisor.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
 from shyper_tui.engine.hypervisor.vm import VmState
 from tests.hypervisor.caller import PROGRAM, UNTOUCHED, Call, Caller
 from tests.hypervisor.station import Station

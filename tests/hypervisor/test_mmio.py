@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from shyper_tui.engine.board.device import AccessFault
-from shyper_tui.engine.hypervisor.access import Access, Kind
+from shyper_tui.engine.hypervisor.exits.access import Access, Kind
 from shyper_tui.engine.hypervisor.vm import Vm
 from tests.hypervisor.caller import WFI, addi, auipc, ld, sd
 from tests.hypervisor.station import Station, guest

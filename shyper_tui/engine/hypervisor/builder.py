@@ -6,7 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.hypervisor.definition import DeviceType, VmDefinition, VmError
-from shyper_tui.engine.hypervisor.devices import Environment, build_devices
+from shyper_tui.engine.hypervisor.devices.environment import Environment
+from shyper_tui.engine.hypervisor.devices.table import build_devices
+from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory, RamRegion
 from shyper_tui.engine.hypervisor.layout import PAGE, PLIC_LENGTH
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
@@ -14,7 +16,6 @@ from shyper_tui.engine.hypervisor.pool import OutOfMemoryError, PageAllocator, P
 from shyper_tui.engine.hypervisor.stage2 import MappingError, Stage2
 from shyper_tui.engine.hypervisor.vcpu import Vcpu
 from shyper_tui.engine.hypervisor.vm import Vm
-from shyper_tui.engine.hypervisor.vm_console import VmConsole
 from shyper_tui.engine.hypervisor.vplic import VPlic
 
 if TYPE_CHECKING:

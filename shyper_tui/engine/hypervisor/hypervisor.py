@@ -8,17 +8,14 @@ from collections.abc import Callable, Sequence
 from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.firmware.sbi import Extension
-from shyper_tui.engine.hypervisor import exits_calls, exits_instructions, exits_memory
 from shyper_tui.engine.hypervisor.core import Core
-from shyper_tui.engine.hypervisor.exit_record import ExitRecord, cause_name
 from shyper_tui.engine.hypervisor.exits import EXITS, Trap
+from shyper_tui.engine.hypervisor.exits.record import ExitRecord, cause_name
 from shyper_tui.engine.hypervisor.manager import Manager
 from shyper_tui.engine.hypervisor.physical_plic import PhysicalPlic
 from shyper_tui.engine.hypervisor.platform import Platform
 from shyper_tui.engine.hypervisor.vcpu import Vcpu
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
-
-__all__ = ["Hypervisor", "exits_calls", "exits_instructions", "exits_memory"]
 
 INTERRUPT = 1 << 63
 SOFTWARE, TIMER, EXTERNAL = INTERRUPT | 1, INTERRUPT | 5, INTERRUPT | 9

@@ -8,13 +8,14 @@ from enum import Enum
 
 from shyper_tui.engine.board.bus import Bus
 from shyper_tui.engine.board.device import Timer
+from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.hypervisor.definition import VmDefinition
-from shyper_tui.engine.hypervisor.exit_record import ExitRecord
+from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
+from shyper_tui.engine.hypervisor.exits.record import ExitRecord
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory
 from shyper_tui.engine.hypervisor.mailbox import Mailbox
 from shyper_tui.engine.hypervisor.stage2 import Stage2
 from shyper_tui.engine.hypervisor.vcpu import Vcpu
-from shyper_tui.engine.hypervisor.vm_console import VmConsole
 from shyper_tui.engine.hypervisor.vplic import VPlic
 
 
@@ -56,6 +57,8 @@ class Vm:
         self.after_halt: Callable[[], None] = lambda: None
         self.exits: Counter[int] = Counter()
         self.faults: deque[ExitRecord] = deque(maxlen=64)
+        self.backends: dict[str, Backend] = {}
+        """Virtio devices by their names in the definition."""
         self.resets: list[Callable[[], None]] = []
         """What brings each device back to power-on."""
         self.releases: list[Callable[[], None]] = []

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.sbi import MASK64
-from shyper_tui.engine.hypervisor import config_calls, guest_sbi, hypercalls
-from shyper_tui.engine.hypervisor.exits import Trap, on_exit
+from shyper_tui.engine.hypervisor import guest_sbi
+from shyper_tui.engine.hypervisor.calls import call
+from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
-
-__all__ = ["config_calls", "environment_call"]
 
 ECALL_FROM_VS = 10
 HYPERCALL_FIRST, HYPERCALL_LAST = 0x0A00_0000, 0x0AFF_FFFF
@@ -26,7 +25,7 @@ def environment_call(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     args = [x[register] for register in range(10, 16)]
     trap.advance(4)
     if HYPERCALL_FIRST <= number <= HYPERCALL_LAST:
-        value = hypercalls.call(hypervisor, vcpu, number, [*args, x[16]])
+        value = call(hypervisor, vcpu, number, [*args, x[16]])
         if vcpu.loaded:
             x[10] = value & MASK64
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.ports import HartPort
-from shyper_tui.engine.hypervisor.inject import inject
+from shyper_tui.engine.hypervisor.exits.inject import inject
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shyper_tui.engine.board.virtio.console import Console
-from shyper_tui.engine.hypervisor.vm_console import VmConsole
+from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
 
 Key = tuple[int, int]
 """(VM id, guest-physical base of the console device)."""

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.hart.hart import GuestFault
-from shyper_tui.engine.hypervisor.access import Access, Kind, decode, decode_transformed, is_compressed
-from shyper_tui.engine.hypervisor.exits import Trap, on_exit
-from shyper_tui.engine.hypervisor.inject import (
+from shyper_tui.engine.hypervisor.exits.access import Access, Kind, decode, decode_transformed, is_compressed
+from shyper_tui.engine.hypervisor.exits.inject import (
     INSTRUCTION_ACCESS_FAULT,
     LOAD_ACCESS_FAULT,
     LOAD_ADDRESS_MISALIGNED,
     STORE_ACCESS_FAULT,
     STORE_ADDRESS_MISALIGNED,
 )
+from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from shyper_tui.engine.hypervisor.calls.table import CONFIG, NAME_SIZE, Args, RefusedError, hypercall
 from shyper_tui.engine.hypervisor.definition import (
     CpuSpec,
     DeviceType,
@@ -14,7 +15,6 @@ from shyper_tui.engine.hypervisor.definition import (
     PassthroughRegion,
     VmDefinition,
 )
-from shyper_tui.engine.hypervisor.hypercalls import CONFIG, NAME_SIZE, Args, RefusedError, hypercall
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shyper_tui.engine.hypervisor.exits import Trap, on_exit
-from shyper_tui.engine.hypervisor.inject import ILLEGAL_INSTRUCTION
+from shyper_tui.engine.hypervisor.exits.inject import ILLEGAL_INSTRUCTION
+from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor

@@ -1,0 +1,1 @@
+"""The emulated devices of VMs: one module per type, and what connects them with one another and the host."""

@@ -1,0 +1,40 @@
+"""What the builders of emulated devices share: the machine-wide things, and how a virtio device comes to a VM's bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shyper_tui.engine.board.virtio.backend import Backend
+from shyper_tui.engine.board.virtio.mmio import VirtioMmio
+from shyper_tui.engine.board.virtio.switch import Switch
+from shyper_tui.engine.hypervisor.definition import EmulatedDevice, VmError
+from shyper_tui.engine.hypervisor.devices.consoles import ConsoleHub
+from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.vm import Vm
+
+VENDOR_ID = 0x8888
+VIRTIO_LENGTH = 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the devices of all VMs share."""
+
+    switch: Switch
+    consoles: ConsoleHub
+    disks: MediatedDisks
+
+
+Builder = Callable[[Vm, EmulatedDevice, Environment], None]
+"""Puts one device of a VM on its bus. Raises VmError, or ValueError for an overlap."""
+
+
+def attach_virtio(vm: Vm, device: EmulatedDevice, backend: Backend) -> None:
+    """Put `backend` behind a virtio-mmio transport at the device's address, on its irq."""
+    if vm.vplic is not None and not 1 <= device.irq_id <= vm.vplic.plic.source_count:
+        raise VmError(f"device {device.name}: irq {device.irq_id} is not a source of the interrupt controller")
+    transport = VirtioMmio(vm.memory, vm.line(device.irq_id), backend, vendor_id=VENDOR_ID)
+    vm.bus.attach(device.base_ipa, max(device.length, VIRTIO_LENGTH), transport, device.name)
+    vm.resets.append(transport.reset)
+    vm.backends[device.name] = backend

@@ -1,0 +1,21 @@
+"""Network devices of VMs: ports of the machine's one switch."""
+
+from __future__ import annotations
+
+from shyper_tui.engine.board.virtio.net import Net
+from shyper_tui.engine.hypervisor.definition import EmulatedDevice, VmError
+from shyper_tui.engine.hypervisor.devices.environment import Environment, attach_virtio
+from shyper_tui.engine.hypervisor.vm import Vm
+
+NET_FEATURES = 0x0023_7DA3
+"""CSUM, GUEST_CSUM, MAC, the TSO, UFO and ECN bits, STATUS, CTRL_VQ, GUEST_ANNOUNCE: frames keep their sender's
+metadata."""
+
+def build_net(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
+    if len(device.cfg_list) < 6:
+        raise VmError(f"device {device.name}: its cfg_list must be the 6 bytes of a MAC address")
+    net = Net(bytes(value & 0xFF for value in device.cfg_list[:6]), features=NET_FEATURES)
+    port = environment.switch.attach(f"vm{vm.id} {device.name}", net.deliver)
+    net.port = port
+    vm.releases.append(port.unplug)
+    attach_virtio(vm, device, net)
