@@ -30,6 +30,15 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
+class IrqCount:
+    """How often a source has asked (each rise of its line, each edge), been claimed, and been completed."""
+
+    raised: int
+    claimed: int
+    completed: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContextState:
     """One context: a hart at one privilege level. `output` is the level of its interrupt line."""
 
@@ -77,7 +86,9 @@ class Plic:
         self._enable = [0] * self.context_count
         self._threshold = [0] * self.context_count
         self._effective = [0] * self.context_count  # enabled and above the threshold
+        self._raised = [0] * (self.source_count + 1)
         self._count = [0] * (self.source_count + 1)
+        self._completed = [0] * (self.source_count + 1)
         self._output = [False] * self.context_count
         for line in self._outputs:
             line(False)
@@ -87,6 +98,8 @@ class Plic:
     def raise_line(self, source: int) -> None:
         """The device asserts its interrupt."""
         bit = 1 << source
+        if not self._level & bit:
+            self._raised[source] += 1
         self._level |= bit
         if not (self._pending | self._claimed) & bit:
             self._pending |= bit
@@ -115,6 +128,7 @@ class Plic:
     def pulse(self, source: int) -> None:
         """One edge: one delivery, later if an earlier one is still under way."""
         bit = 1 << source
+        self._raised[source] += 1
         if (self._pending | self._claimed) & bit:
             self._queued[source] = self._queued.get(source, 0) + 1
         else:
@@ -149,6 +163,7 @@ class Plic:
         if not self._claimed & self._enable[context] & bit:
             return
         self._claimed ^= bit
+        self._completed[source] += 1
         if self._level & bit:
             self._pending |= bit
             self._update()
@@ -234,6 +249,14 @@ class Plic:
     def output(self, context: int) -> bool:
         """The present level of a context's interrupt line."""
         return self._output[context]
+
+    def statistics(self) -> dict[int, IrqCount]:
+        """Counts since power-on, by source; sources that never asked are left out."""
+        return {
+            source: IrqCount(raised, self._count[source], self._completed[source])
+            for source, raised in enumerate(self._raised)
+            if raised or self._count[source]
+        }
 
     def snapshot(self) -> PlicState:
         """A copy of the state; reading it changes nothing (a claim register would)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from time import perf_counter_ns
 
 from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.ports import HartPort
@@ -57,12 +58,11 @@ class Hypervisor:
 
     def trap(self, hart: HartPort) -> None:
         """A trap into HS-mode (`TrapHandler`)."""
+        begin = perf_counter_ns()
         core = self.cores[hart.hart_id]
         self._active = core
         cause = hart.csr.scause
         vcpu = core.current
-        if vcpu is not None:
-            vcpu.vm.exits[cause] += 1
         if cause & INTERRUPT:
             self._interrupt(core, cause)
         elif vcpu is not None:
@@ -72,6 +72,8 @@ class Hypervisor:
             self.platform.log(f"{where}: unexpected {cause_name(cause)} without a guest")
         core.leave()
         self._active = None
+        if vcpu is not None:
+            vcpu.vm.exits.add(cause, perf_counter_ns() - begin)
 
     def on_core(self, core: Core, action: Callable[[], None]) -> None:
         """Do `action` on `core`: now if this is that core, else by a message to it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Callable
 from enum import Enum
 
@@ -11,8 +10,10 @@ from shyper_tui.engine.board.device import Timer
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.hypervisor.definition import VmDefinition
 from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
-from shyper_tui.engine.hypervisor.exits.record import ExitRecord
+from shyper_tui.engine.hypervisor.exits.record import FaultLog
+from shyper_tui.engine.hypervisor.exits.statistics import ExitStatistics
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory
+from shyper_tui.engine.hypervisor.layout import TICKS_PER_SECOND
 from shyper_tui.engine.hypervisor.mailbox import Mailbox
 from shyper_tui.engine.hypervisor.stage2 import Stage2
 from shyper_tui.engine.hypervisor.vcpu import Vcpu
@@ -55,8 +56,8 @@ class Vm:
         self.restart: Timer | None = None  # a reset that waits for its time
         self.stopping = False  # its vCPUs are being taken off their cores; `after_halt` follows
         self.after_halt: Callable[[], None] = lambda: None
-        self.exits: Counter[int] = Counter()
-        self.faults: deque[ExitRecord] = deque(maxlen=64)
+        self.exits = ExitStatistics()
+        self.faults = FaultLog(TICKS_PER_SECOND)
         self.backends: dict[str, Backend] = {}
         """Virtio devices by their names in the definition."""
         self.resets: list[Callable[[], None]] = []

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from shyper_tui.engine.board.device import Line
-from shyper_tui.engine.board.plic import Plic
+from shyper_tui.engine.board.plic import IrqCount, Plic
 from shyper_tui.engine.hypervisor.layout import (
     PLIC_CONTEXT,
     PLIC_CONTEXT_STRIDE,
@@ -49,6 +49,11 @@ class VPlic:
         self._claimed: set[int] = set()
         self._forwarded: dict[int, int] = {}  # source: hart that claimed it
         self._enabled: set[tuple[int, int]] = set()  # (hart, source) switched on at the physical PLIC
+
+    @property
+    def statistics(self) -> dict[int, IrqCount]:
+        """Interrupts by source since the VM was started."""
+        return self.plic.statistics()
 
     def wants(self, source: int, hart_id: int) -> bool:
         """Whether the guest has enabled this passthrough irq on a vCPU of that core."""
