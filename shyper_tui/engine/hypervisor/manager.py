@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.firmware.sbi import HsmState, ResetType
 from shyper_tui.engine.hypervisor import builder
+from shyper_tui.engine.hypervisor.audit import new_audit
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, VmType
 from shyper_tui.engine.hypervisor.guest_tree import gvm_tree, mvm_tree
 from shyper_tui.engine.hypervisor.images import Images, LoadPlan, Segment, plan_kernel
@@ -53,6 +54,7 @@ class Manager:
         self.table: dict[int, Entry] = {}
         self.pool = Pool(POOL_BASE, max(0, self._platform.ram_end - POOL_BASE))
         self.pages = PageAllocator(*HYPERVISOR_MEMORY)
+        self.audit = new_audit()
 
     # Looking
 
@@ -351,6 +353,8 @@ class Manager:
     def upload(self, vm_id: int, offset: int, data: bytes) -> None:
         """A piece of the kernel; the first piece creates the VM."""
         entry = self.entry(vm_id)
+        if entry.images.kernel and not entry.images.uploaded:
+            raise VmError(f"VM {vm_id} has its kernel from the workstation, a piece of another would spoil it")
         vm = self.create(vm_id)
         address = entry.definition.kernel_load_ipa + offset
         try:
