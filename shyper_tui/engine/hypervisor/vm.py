@@ -57,6 +57,7 @@ class Vm:
         self.stopping = False  # its vCPUs are being taken off their cores; `after_halt` follows
         self.after_halt: Callable[[], None] = lambda: None
         self.exits = ExitStatistics()
+        self.refused_calls = 0
         self.faults = FaultLog(TICKS_PER_SECOND)
         self.backends: dict[str, Backend] = {}
         """Virtio devices by their names in the definition."""

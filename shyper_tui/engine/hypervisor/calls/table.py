@@ -1,8 +1,8 @@
 """Hypercalls: one table by (type, event), as a7 = 0x0A00_0000 | type << 8 | event encodes them.
 
-A handler gets the arguments x0..x6 and returns the value for a0. Every failure is -1 and a line in the log; pointers
-are
-guest-physical addresses of the caller, translated page by page and bounded.
+A handler gets the arguments x0..x6 and returns the value for a0. Every failure is -1 and a line in the log, and those
+of guests are kept in the audit; pointers are guest-physical addresses of the caller, translated page by page and
+bounded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.board.memory import BadAddress
+from shyper_tui.engine.hypervisor.audit import AuditEntry, worth_a_line
 from shyper_tui.engine.hypervisor.definition import VmError
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 
@@ -56,8 +57,18 @@ def call(hypervisor: Hypervisor, vcpu: Vcpu, number: int, args: Args) -> int:
         if not any_vm and vm.id != MVM_ID:
             raise RefusedError("only the managing VM may do this")
         return handler(hypervisor, vm, args)
-    except (RefusedError, VmError) as error:
-        hypervisor.platform.log(f"hypercall {kind:#x}.{event:#x} of VM {vm.id} failed: {error}")
-    except BadAddress as error:
-        hypervisor.platform.log(f"hypercall {kind:#x}.{event:#x} of VM {vm.id} failed: {error}")
+    except (RefusedError, VmError, BadAddress) as error:
+        _refuse(hypervisor, vcpu, number, str(error))
     return FAILURE
+
+
+def _refuse(hypervisor: Hypervisor, vcpu: Vcpu, number: int, reason: str) -> None:
+    """A failed call goes to the log; a guest's also to the audit, and not every one of many to the log."""
+    vm = vcpu.vm
+    if vm.id != MVM_ID:
+        hypervisor.manager.audit.append(AuditEntry(vcpu.core.hart.csr.time, vm.id, vcpu.index, number, reason))
+        vm.refused_calls += 1
+        if not worth_a_line(vm.refused_calls):
+            return
+    kind, event = number >> 8 & 0xFF, number & 0xFF
+    hypervisor.platform.log(f"hypercall {kind:#x}.{event:#x} of VM {vm.id} failed: {reason}")
