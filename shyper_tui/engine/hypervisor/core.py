@@ -120,6 +120,10 @@ class Core:
         if vcpu.waiting and vcpu.interrupt_pending(self._now()):
             self._wake(vcpu)
 
+    def time_on_core(self, vcpu: Vcpu) -> int:
+        """Ticks for which `vcpu` has been on this core since it was made."""
+        return vcpu.ran + (self._now() - self._slice_start if vcpu is self.current else 0)
+
     def timer(self) -> None:
         """The core's supervisor timer: a waiting vCPU's timer is due, or the slice is over."""
         self._changed = True
@@ -185,7 +189,9 @@ class Core:
         vcpu = self.current
         assert vcpu is not None
         vcpu.save(self.hart)
-        vcpu.budget -= self._now() - self._slice_start
+        ran = self._now() - self._slice_start
+        vcpu.budget -= ran
+        vcpu.ran += ran
         self.current = None
         self._changed = True
         return vcpu

@@ -65,6 +65,7 @@ class Vcpu:
         self.woken = False  # an interrupt ended its WFI and it has not run since
         self.paused = False
         self.budget = 0
+        self.ran = 0  # ticks on its core, without those since it was loaded
         self.external = False
         self.resume_at: tuple[int, int] | None = None  # (pc, opaque) after a non-retentive suspend
         self.fresh()
