@@ -2,6 +2,7 @@
 #include "console.h"
 #include "csr.h"
 #include "hart.h"
+#include "hypercall.h"
 #include "mmio.h"
 #include "net.h"
 #include "plic.h"
@@ -147,6 +148,10 @@ const struct command common_commands[] = {
     {"ping", "IP [COUNT]", "ICMP echo", ping},
     {"peek", "ADDRESS [COUNT]", "read 32-bit words", peek},
     {"poke", "ADDRESS VALUE", "write a 32-bit word", poke},
+    {"dump", "ADDRESS LENGTH", "show bytes", dump_command},
+    {"store", "ADDRESS HEX...", "write bytes, two digits each", store_command},
+    {"ecall", "A7 A6 [A0...A5]", "environment call; shows registers", ecall_command},
+    {"hypercall", "TYPE EVENT [A0...A6]", "hypercall; shows registers", hypercall_command},
     {"echo", "TEXT...", "print the text", echo},
     {"flood", "LINES", "print that many lines", flood},
     {"uptime", "", "the time CSR", uptime},

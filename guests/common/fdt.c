@@ -39,6 +39,8 @@ static void keep_property(struct fdt_node *node, const char *name, struct fdt_pr
         {"timebase-frequency", offsetof(struct fdt_node, timebase_frequency)},
         {"bootargs", offsetof(struct fdt_node, bootargs)},
         {"riscv,ndev", offsetof(struct fdt_node, ndev)},
+        {"linux,initrd-start", offsetof(struct fdt_node, initrd_start)},
+        {"linux,initrd-end", offsetof(struct fdt_node, initrd_end)},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (!strcmp(name, wanted[i].name)) {
@@ -107,6 +109,11 @@ static uint64_t cells(const struct fdt_property *property, uint32_t first, uint3
     for (uint32_t i = 0; i < count; i++)
         value = value << 32 | fdt_cell(property, first + i);
     return value;
+}
+
+uint64_t fdt_number(const struct fdt_property *property)
+{
+    return property->length > 8 ? 0 : cells(property, 0, property->length / 4);
 }
 
 bool fdt_reg(const struct fdt_node *node, const struct fdt_node *parent, uint32_t index, uint64_t *base,

@@ -19,7 +19,7 @@ struct fdt_node {
     uint32_t address_cells, size_cells; /* of the children */
     uint32_t phandle;
     struct fdt_property compatible, device_type, reg, interrupts, interrupts_extended, status, isa, isa_extensions,
-        mmu_type, timebase_frequency, bootargs, ndev;
+        mmu_type, timebase_frequency, bootargs, ndev, initrd_start, initrd_end;
 };
 
 /* Called when all of a node and of its children was read; parent is NULL for the root. */
@@ -29,6 +29,7 @@ typedef void fdt_visitor(const struct fdt_node *node, const struct fdt_node *par
 const char *fdt_walk(const void *blob, fdt_visitor *visit, void *context);
 
 uint32_t fdt_cell(const struct fdt_property *property, uint32_t index); /* 0 beyond the end */
+uint64_t fdt_number(const struct fdt_property *property); /* of one or two cells, as long as the property is */
 /* The index-th pair of `reg` under the parent's cell sizes. */
 bool fdt_reg(const struct fdt_node *node, const struct fdt_node *parent, uint32_t index, uint64_t *base,
              uint64_t *length);

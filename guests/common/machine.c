@@ -71,6 +71,9 @@ static void visit(const struct fdt_node *node, const struct fdt_node *parent, vo
         machine.timebase = fdt_cell(&node->timebase_frequency, 0);
     } else if (!strcmp(node->name, "chosen")) {
         machine.bootargs = fdt_text(&node->bootargs, "");
+        uint64_t end = fdt_number(&node->initrd_end);
+        machine.ramdisk_base = fdt_number(&node->initrd_start);
+        machine.ramdisk_length = end > machine.ramdisk_base ? end - machine.ramdisk_base : 0;
     } else if (fdt_has_string(&node->compatible, "shyper")) {
         machine.hypervisor_irq = fdt_cell(&node->interrupts, 0);
     } else if (fdt_reg(node, parent, 0, &base, &length)) {

@@ -25,6 +25,7 @@ struct machine {
     struct {
         uint64_t base, length;
     } memory[MAX_MEMORY];
+    uint64_t ramdisk_base, ramdisk_length; /* the boot loader's file; length 0: there is none */
     uint64_t plic_base;
     uint32_t plic_sources, plic_context; /* the boot hart's S-mode context */
     uint64_t uart_base;

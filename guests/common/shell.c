@@ -5,7 +5,7 @@
 #include "print.h"
 #include "string.h"
 
-#define LINE_MAX 128
+#define LINE_MAX 512
 #define HISTORY 8
 #define CTRL(letter) ((letter)&31)
 

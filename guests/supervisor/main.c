@@ -2,6 +2,7 @@
 #include "console.h"
 #include "hart.h"
 #include "machine.h"
+#include "module.h"
 #include "net.h"
 #include "plic.h"
 #include "print.h"
@@ -78,12 +79,19 @@ static void console_command(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+    {"insmod", "", "load the hypervisor's kernel module", module_command},
+    {"rmmod", "", "unload it", module_command},
+    {"messages", "", "messages of the hypervisor so far", module_command},
     {"shyper", "vm list", "the VMs of the hypervisor", shyper_command},
+    {"shyper", "vm config NAME [KEY=N...]", "a new VM, kernel: the ramdisk", shyper_command},
     {"shyper", "vm boot N", "start VM N", shyper_command},
+    {"shyper", "vm shutdown N [--force]", "power VM N off", shyper_command},
     {"shyper", "vm reboot N [--force]", "start VM N again", shyper_command},
     {"shyper", "vm remove N", "stop VM N and free it", shyper_command},
+    {"shyper", "vm delconfig N", "take a configuration back", shyper_command},
+    {"shyper", "vm state N", "what VM N does", shyper_command},
     {"shyper", "vm getvmid", "the id of this VM", shyper_command},
-    {"shyper", "system test", "a test hypercall", shyper_command},
+    {"shyper", "system test|reboot|shutdown", "the whole machine", shyper_command},
     {"console", "N", "console of VM N", console_command},
     {0},
 };
@@ -124,7 +132,7 @@ void main(uint64_t hart_id, const void *tree)
     timer_init();
     if (!guarded_call(open_devices, NULL))
         fault_show(&this_hart()->fault);
-    shyper_init();
+    module_load();
     printf("Type help for the commands.\n");
     log_line("ready");
     shell_run("mvm# ", commands);

@@ -1,27 +1,15 @@
 #include "shyper.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "csr.h"
-#include "machine.h"
-#include "plic.h"
+#include "hypercall.h"
 #include "print.h"
 #include "sbi.h"
-#include "shell.h"
 #include "string.h"
-
-/* a7 of a hypercall: 0x0A00, type, event. Arguments in a0..., the result in a0 alone. */
-#define HYPERCALL(type, event) (0x0a000000ul | (type) << 8 | (event))
-#define SYS_TEST HYPERCALL(0, 4)
-#define VM_LIST HYPERCALL(1, 0)
-#define VM_BOOT HYPERCALL(1, 2)
-#define VM_REBOOT HYPERCALL(1, 4)
-#define VM_GET_ID HYPERCALL(1, 8)
-#define VM_REMOVE HYPERCALL(1, 16)
-#define MESSAGE_QUEUE HYPERCALL(2, 0)
+#include "vm_config.h"
 
 #define PAGE 4096
-#define MESSAGE_SIZE 512
 
 struct vm_entry {
     uint32_t id;
@@ -37,21 +25,12 @@ static struct {
 } list __attribute__((section(".noinit"), aligned(PAGE)));
 _Static_assert(sizeof list == PAGE, "the list is one page");
 
-static struct {
-    uint64_t function, event, vm;
-    uint8_t rest[MESSAGE_SIZE - 24];
-} messages[PAGE / MESSAGE_SIZE] __attribute__((section(".noinit"), aligned(PAGE)));
-static uint64_t receive_pages[8];
-static unsigned next_message;
-
-static int64_t hypercall(uint64_t number, uint64_t a0, uint64_t a1)
-{
-    return sbi_call(number, 0, a0, a1, 0).error;
-}
+static const char *const states[] = {"Inactive", "Pending", "Active"};
 
 /* Says what went wrong; true when nothing did. */
-static bool succeeded(const char *what, uint64_t number, int64_t result)
+static bool perform(const char *what, uint64_t number, uint64_t argument)
 {
+    int64_t result = hypercall1(number, argument);
     if (result == SBI_ERR_NOT_SUPPORTED)
         printf("shyper: no hypervisor answers: %s (hypercall 0x%08lx) is not supported here\n", what, number);
     else if (result)
@@ -59,39 +38,7 @@ static bool succeeded(const char *what, uint64_t number, int64_t result)
     return result == 0;
 }
 
-static bool perform(const char *what, uint64_t number, uint64_t argument)
-{
-    return succeeded(what, number, hypercall(number, argument, 0));
-}
-
-/* One message for each interrupt; the slots are used in turn. */
-static void message_arrived(void *unused)
-{
-    (void)unused;
-    uint64_t function = messages[next_message].function, event = messages[next_message].event,
-             vm = messages[next_message].vm;
-    next_message = (next_message + 1) % (PAGE / MESSAGE_SIZE);
-    log_line("hypervisor message: function 0x%lx, event %lu, vm %lu", function, event, vm);
-    if (function == 1 && event == 3)
-        sbi_power_off(0);
-    else if (function == 1 && event == 4)
-        sbi_reboot();
-}
-
-void shyper_init(void)
-{
-    uint64_t id = UINT64_MAX;
-    if (hypercall(VM_GET_ID, (uint64_t)&id, 0)) {
-        log_line("no hypervisor: the hypercall for the VM id failed");
-        return;
-    }
-    log_line("under the hypervisor as VM %lu", id);
-    plic_enable(machine.hypervisor_irq, "hypervisor", message_arrived, NULL);
-    if (hypercall(MESSAGE_QUEUE, (uint64_t)receive_pages, (uint64_t)messages))
-        log_line("the hypervisor refused the message page");
-}
-
-static const char *name_of(uint32_t value, const char *const *names, uint32_t count, const char *otherwise)
+static const char *name_of(uint64_t value, const char *const *names, uint32_t count, const char *otherwise)
 {
     return value < count ? names[value] : otherwise;
 }
@@ -99,7 +46,6 @@ static const char *name_of(uint32_t value, const char *const *names, uint32_t co
 static void vm_list(void)
 {
     static const char *const types[] = {"Linux", "Bare Metal App", "FreeRTOS"};
-    static const char *const states[] = {"Inactive", "Pending", "Active"};
     list.count = 0;
     if (!perform("vm list", VM_LIST, (uint64_t)&list))
         return;
@@ -123,29 +69,81 @@ static void vm_get_id(void)
         printf("Current VM id is %lu\n", id);
 }
 
+static void vm_state(uint64_t vm)
+{
+    int64_t state = hypercall1(VM_STATE, vm);
+    if (state < 0)
+        printf("shyper: vm state failed (hypercall 0x%08lx returned %ld)\n", VM_STATE, state);
+    else
+        printf("VM [%lu] is %s\n", vm, name_of((uint64_t)state, states, 3, "in an illegal state"));
+}
+
+static void system_command(const char *action, char **argv)
+{
+    static const struct {
+        const char *action, *what;
+        uint64_t number;
+    } actions[] = {
+        {"test", "system test", SYS_TEST},
+        {"reboot", "system reboot", SYS_REBOOT},
+        {"shutdown", "system shutdown", SYS_SHUTDOWN},
+    };
+    for (unsigned i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (!strcmp(action, actions[i].action)) {
+            if (perform(actions[i].what, actions[i].number, 0))
+                printf("sys %s ok\n", action);
+            return;
+        }
+    shell_usage(argv);
+}
+
+/* Commands with the id of a VM, some of them with --force, which is bit 16 of the argument. */
+static const struct {
+    const char *action, *what;
+    uint64_t number;
+    bool may_force;
+} vm_actions[] = {
+    {"boot", "vm boot", VM_BOOT, false},
+    {"shutdown", "vm shutdown", VM_SHUTDOWN, true},
+    {"reboot", "vm reboot", VM_REBOOT, true},
+    {"remove", "vm remove", VM_REMOVE, false},
+    {"delconfig", "vm delconfig", CONFIG_DELETE_VM, false},
+};
+
+static bool vm_command(int argc, char **argv)
+{
+    const char *action = argv[2];
+    uint64_t vm;
+    if (!strcmp(action, "config"))
+        return argc > 3 && vm_config(argc - 3, argv + 3);
+    if (argc == 3 && !strcmp(action, "list")) {
+        vm_list();
+        return true;
+    }
+    if (argc == 3 && !strcmp(action, "getvmid")) {
+        vm_get_id();
+        return true;
+    }
+    bool force = argc == 5 && (!strcmp(argv[4], "-f") || !strcmp(argv[4], "--force"));
+    if ((argc != 4 && !force) || !parse_number(argv[3], &vm) || vm > 0xffff)
+        return false;
+    if (!strcmp(action, "state") && !force) {
+        vm_state(vm);
+        return true;
+    }
+    for (unsigned i = 0; i < sizeof vm_actions / sizeof vm_actions[0]; i++)
+        if (!strcmp(action, vm_actions[i].action) && (!force || vm_actions[i].may_force)) {
+            perform(vm_actions[i].what, vm_actions[i].number, vm | (uint64_t)force << 16);
+            return true;
+        }
+    return false;
+}
+
 void shyper_command(int argc, char **argv)
 {
-    const char *group = argc > 1 ? argv[1] : "", *action = argc > 2 ? argv[2] : "";
-    bool force = argc == 5 && (!strcmp(argv[4], "-f") || !strcmp(argv[4], "--force"));
-    uint64_t vm = 0;
-    bool has_vm = (argc == 4 || force) && parse_number(argv[3], &vm) && vm <= 0xffff;
-
-    if (!strcmp(group, "system") && !strcmp(action, "test") && argc == 3) {
-        if (perform("system test", SYS_TEST, 0))
-            printf("sys test ok\n");
-    } else if (strcmp(group, "vm")) {
+    const char *group = argc > 2 ? argv[1] : "";
+    if (!strcmp(group, "system") && argc == 3)
+        system_command(argv[2], argv);
+    else if (strcmp(group, "vm") || !vm_command(argc, argv))
         shell_usage(argv);
-    } else if (!strcmp(action, "list") && argc == 3) {
-        vm_list();
-    } else if (!strcmp(action, "getvmid") && argc == 3) {
-        vm_get_id();
-    } else if (!strcmp(action, "boot") && has_vm && !force) {
-        perform("vm boot", VM_BOOT, vm);
-    } else if (!strcmp(action, "remove") && has_vm && !force) {
-        perform("vm remove", VM_REMOVE, vm);
-    } else if (!strcmp(action, "reboot") && has_vm) {
-        perform("vm reboot", VM_REBOOT, vm | (uint64_t)force << 16);
-    } else {
-        shell_usage(argv);
-    }
 }

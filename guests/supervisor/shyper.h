@@ -1,7 +1,4 @@
-/* Rust-Shyper's hypercalls, as its managing VM uses them. */
+/* Rust-Shyper's command line, as its managing VM has it. */
 #pragma once
 
-#include <stdint.h>
-
-void shyper_init(void); /* notification page and interrupt */
 void shyper_command(int argc, char **argv);
