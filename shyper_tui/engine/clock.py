@@ -34,8 +34,8 @@ class Clock(ABC):
         return self.base_cycle + max(tick - self.base_tick, 0) * self.divider
 
     @abstractmethod
-    def adjust(self, cycle: int) -> bool:
-        """Called between turns; True when the mapping has changed."""
+    def adjust(self, cycle: int, furthest: int) -> bool:
+        """Called between turns; True when the mapping has changed. No hart is behind `cycle` or ahead of `furthest`."""
 
     @abstractmethod
     def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
@@ -51,7 +51,7 @@ class VirtualClock(Clock):
 
     name = "virtual"
 
-    def adjust(self, cycle: int) -> bool:
+    def adjust(self, cycle: int, furthest: int) -> bool:
         return False
 
     def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
@@ -78,19 +78,21 @@ class WallClock(Clock):
     def _wall(self) -> int:
         return int((time.monotonic() - self._origin) * TICKS_PER_SECOND)
 
-    def adjust(self, cycle: int) -> bool:
+    def adjust(self, cycle: int, furthest: int) -> bool:
         now = time.monotonic()
         passed = now - self._last
         if passed < self.INTERVAL:
             return False
         # slightly slower than measured, so that guest time is mostly behind and is moved forward, never held back
         rate = (cycle - self._last_cycle) / (passed * TICKS_PER_SECOND)
-        self._move(cycle, max(self.divider // 2, min(round(rate * 1.1), self.divider * 2), 1))
+        self._move(cycle, furthest, max(self.divider // 2, min(round(rate * 1.1), self.divider * 2), 1))
         self._last, self._last_cycle = now, cycle
         return True
 
-    def _move(self, cycle: int, divider: int) -> None:
-        self.base_tick = max(self.ticks(cycle), self._wall())
+    def _move(self, cycle: int, furthest: int, divider: int) -> None:
+        # a hart that ran ahead of its turn has read a later time already: no hart's time may go backwards
+        seen = self.ticks(furthest) + 1 - (furthest - cycle) // divider
+        self.base_tick = max(self.ticks(cycle), seen, self._wall())
         self.base_cycle = cycle
         self.divider = divider
 

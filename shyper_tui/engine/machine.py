@@ -189,7 +189,7 @@ class Machine:
 
     def run_round(self, limit: int | None = None) -> None:
         """One turn of every hart, and the events that are due; not past cycle `limit`."""
-        if self.clock.adjust(self.cycle):
+        if self.clock.adjust(self.cycle, max(hart.cycle for hart in self.harts)):
             self._set_time()
         self._run_events()
         end = self.cycle + (TURN_ALONE if len(self.harts) == 1 else TURN)
