@@ -91,3 +91,33 @@ def test_page_runs_are_aligned_and_freed_pages_are_used_again() -> None:
         pages.page()
     with pytest.raises(OutOfMemoryError):
         pages.page()
+
+
+GIB = 1 << 30
+
+
+def test_a_gigabyte_is_placed_for_gigabyte_leaves_where_that_costs_no_room() -> None:
+    pool = Pool(0x1_9000_0000, 0xF000_0000)  # what the managing VM leaves of 8 GiB
+    bases = [pool.allocate(GIB, 0x8000_0000) for _ in range(3)]
+    assert [base % GIB for base in bases] == [0, 0, 0]
+    assert pool.regions == [(0x1_9000_0000, 768 * MIB)]
+
+
+def test_a_large_vm_still_fits_beside_an_aligned_one() -> None:
+    pool = Pool(0x1_9000_0000, 0xF000_0000)
+    pool.allocate(GIB, 0x8000_0000)
+    base = pool.allocate(2816 * MIB, 0x8000_0000)
+    assert base % (2 * MIB) == 0
+    assert pool.free_bytes == 0
+
+
+def test_memory_is_congruent_to_its_guest_address_modulo_2_mib() -> None:
+    pool = Pool(0x1_9000_0000, 0xF000_0000)
+    pool.allocate(4096)  # the pool now begins at an odd place
+    for ipa in (0x8000_0000, 0x8010_0000, 0x8000_3000):
+        assert (pool.allocate(64 * MIB, ipa) - ipa) % (2 * MIB) == 0
+
+
+def test_memory_is_given_without_alignment_when_there_is_no_other() -> None:
+    pool = Pool(BASE + 4096, 4 * MIB)
+    assert pool.allocate(4 * MIB, 0x8000_0000) == BASE + 4096

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from shyper_tui.engine.hypervisor.layout import PAGE
 
+MIB2, GIB = 2 << 20, 1 << 30
+"""What a leaf of stage 2 maps at levels 1 and 2."""
+
 
 class OutOfMemoryError(Exception):
     """Nothing large enough is free."""
@@ -27,8 +30,7 @@ class Pool:
     """First fit over a list of free regions, sizes in whole pages rounded down.
 
     A larger region is split: its front is handed out and the rest goes to the end of the list. Freed ranges merge
-    with free
-    neighbours. No alignment beyond what sizes give.
+    with free neighbours. Memory for a guest-physical range is taken where stage 2 can map it with large leaves.
     """
 
     def __init__(self, base: int, length: int) -> None:
@@ -45,23 +47,36 @@ class Pool:
         """Free ranges as (base, length), in the order in which they are tried."""
         return [(region.base, region.length) for region in self._free]
 
-    def allocate(self, length: int) -> int:
-        """Base of `length` bytes; raises OutOfMemoryError."""
+    def allocate(self, length: int, ipa: int | None = None) -> int:
+        """Base of `length` bytes; raises OutOfMemoryError.
+
+        With `ipa`, the base is congruent to that guest-physical address: modulo 1 GiB when that takes the front or
+        the end of a free region, so that it costs no larger VM its place; else modulo 2 MiB; else not.
+        """
         size = length - length % PAGE
         if size <= 0:
             raise OutOfMemoryError(f"{length:#x} bytes are less than one page of VM memory")
-        for index, region in enumerate(self._free):
-            if region.length == size:
-                del self._free[index]
-                return region.base
-            if region.length > size:
-                del self._free[index]
-                self._free.append(FreeRegion(region.base + size, region.length - size))
-                return region.base
-        raise OutOfMemoryError(
-            f"{size >> 20} MiB of VM memory are wanted and {self.free_bytes >> 20} MiB are free, "
-            f"the largest piece {max((region.length for region in self._free), default=0) >> 20} MiB"
-        )
+        base = self._find(size, ipa)
+        if base is None or not self.allocate_at(base, size):
+            raise OutOfMemoryError(
+                f"{size >> 20} MiB of VM memory are wanted and {self.free_bytes >> 20} MiB are free, "
+                f"the largest piece {max((region.length for region in self._free), default=0) >> 20} MiB"
+            )
+        return base
+
+    def _find(self, size: int, ipa: int | None) -> int | None:
+        fitting = [region for region in self._free if region.length >= size]
+        if ipa is not None and size >= GIB:
+            for region in fitting:
+                for base in (region.base, region.end - size):
+                    if (base - ipa) % GIB == 0:
+                        return base
+        if ipa is not None and size >= MIB2:
+            for region in fitting:
+                base = region.base + (ipa - region.base) % MIB2
+                if base + size <= region.end:
+                    return base
+        return fitting[0].base if fitting else None
 
     def allocate_at(self, base: int, length: int) -> bool:
         """Take exactly this range, if all of it is free."""
@@ -77,8 +92,7 @@ class Pool:
         return False
 
     def release(self, base: int, length: int) -> None:
-        """Give back what `allocate` returned; raises ValueError for memory that is not the pool's or is free
-        already."""
+        """Give back what `allocate` returned. ValueError for memory that is free already or not the pool's."""
         freed = FreeRegion(base, length - length % PAGE)
         if base < self.base or freed.end > self.base + self.length:
             raise ValueError(f"{base:#x}..{freed.end:#x} is not memory of this pool")
