@@ -216,7 +216,7 @@ def test_mistakes_in_a_definition_are_sentences(station: Station) -> None:
         "does not exist on RISC-V": guest(2, devices=[EmulatedDevice("gic", 0x800_0000, 0x1000, 0, (), 1)]),
         "irq 21 is used twice": guest(2, devices=[*devices(), *devices(0x4000_5000)[3:]]),
         "VM 1 exists already": guest(1),
-        "not all in its memory": guest(2, memory=1 << 20),
+        "kernel_load_ipa 0x80200000 .* is not in its memory": guest(2, memory=1 << 20),
     }
     for message, definition in wrong.items():
         with pytest.raises(VmError, match=message):

@@ -98,6 +98,11 @@ class Vm:
         if self.vplic is not None:
             self.vplic.reset()
 
+    def release(self) -> None:
+        """Give back what the devices share with other VMs and the host. Once, when the VM goes."""
+        while self.releases:
+            self.releases.pop()()
+
     def _interrupt_mailbox(self) -> None:
         if self.vplic is not None and self.mailbox_irq is not None:
             self.vplic.plic.pulse(self.mailbox_irq)
