@@ -20,6 +20,7 @@ from shyper_tui.engine.board.virtio.backend import VIRTIO_F_EVENT_IDX, VIRTIO_F_
 from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.console import Console
 from shyper_tui.engine.board.virtio.disk import MemoryDisk, RawFile
+from shyper_tui.engine.board.virtio.disk_server import DiskServer
 from shyper_tui.engine.board.virtio.net import Net
 from tests.board.driver import Driver, DriverCore, DriverQueue
 from tests.board.qemu_board import QEMU, QemuBoard, QemuSlot, qemu_board, qemu_tree, wait_until
@@ -177,7 +178,7 @@ def test_a_disk_behaves_alike(tmp_path: Path) -> None:
     images = [tmp_path / "ours.img", tmp_path / "theirs.img"]
     for path in images:
         path.write_bytes(bytes(range(256)) * 2 * 64)
-    ours = block_session(Driver(Block(RawFile(images[0]), serial="drive0")))
+    ours = block_session(Driver(Block(DiskServer(RawFile(images[0])), serial="drive0")))
     drive = f"file={images[1]},format=raw,if=none,id=d,discard=ignore"
     device = "virtio-blk-device,drive=d,serial=drive0,bus=virtio-mmio-bus.0,packed=off"
     with qemu_board("-drive", drive, "-device", device) as board:
@@ -214,7 +215,7 @@ def test_a_corrupt_ring_needs_a_reset_there_too(corruption: str, value: int) -> 
     def broken(driver: DriverCore) -> bool:
         return driver.get(mmio.Status) & mmio.DEVICE_NEEDS_RESET != 0
 
-    ours = Driver(Block(MemoryDisk(bytes(4096))))
+    ours = Driver(Block(DiskServer(MemoryDisk(bytes(4096)))))
     session(ours)
     assert broken(ours)
     null = "driver=null-co,read-zeroes=on,size=4096,node-name=d"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shyper_tui.engine.board.virtio import block, mmio
 from shyper_tui.engine.board.virtio.block import Block, BlockRequest, BlockStatus, RequestType
 from shyper_tui.engine.board.virtio.disk import CLUSTER, Disk, DiskError, DiskWindow, MemoryDisk, Overlay, RawFile
+from shyper_tui.engine.board.virtio.disk_server import DiskServer
 from tests.board.driver import Driver
 
 SECTORS = 300
@@ -53,8 +54,23 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
     return Overlay(RawFile(path, read_only=True), in_file=request.param == "overlay in a file", directory=tmp_path)
 
 
+class Later(DiskServer):
+    """Collects requests; the test serves them when it wants to."""
+
+    def __init__(self, disk: Disk, depth: int | None = None) -> None:
+        super().__init__(disk)
+        self.depth = depth
+        self.waiting: list[BlockRequest] = []
+
+    def submit(self, request: BlockRequest) -> None:
+        self.waiting.append(request)
+
+    def serve(self, request: BlockRequest) -> None:
+        super().submit(request)
+
+
 def start(disk: Disk, features: int = ~0) -> BlockDriver:
-    driver = BlockDriver(Block(disk, "serial-number-of-20-characters", features=features))
+    driver = BlockDriver(Block(DiskServer(disk), "serial-number-of-20-characters", features=features))
     driver.start()
     return driver
 
@@ -149,9 +165,9 @@ def test_only_features_asked_for_are_offered(disk: Disk) -> None:
 
 
 def test_a_request_may_be_completed_later(tmp_path: Path) -> None:
-    waiting: list[BlockRequest] = []
-    backend = Block(RawFile(image(tmp_path)), submit=waiting.append)
-    driver = BlockDriver(backend)
+    server = Later(RawFile(image(tmp_path)))
+    waiting = server.waiting
+    driver = BlockDriver(Block(server))
     driver.start()
     queue = driver.queues[0]
     queue.add([struct.pack("<IIQ", 0, 0, 3)], [512, 1])
@@ -162,7 +178,7 @@ def test_a_request_may_be_completed_later(tmp_path: Path) -> None:
     assert [length for _, length in first.segments] == [512]
     assert second.read_data(0, second.size) == b"B" * 512
     second.complete(BlockStatus.IOERR)
-    backend.perform(first)
+    server.serve(first)
     assert queue.collect() == [(1, IOERR), (513, sector_bytes(3) + OK)]
     queue.add([struct.pack("<IIQ", 0, 0, 3)], [512, 1])
     queue.notify()
@@ -191,15 +207,15 @@ def test_a_request_without_room_for_its_status_needs_a_reset(disk: Disk, writabl
 
 
 def test_a_late_completion_into_no_memory_needs_a_reset(tmp_path: Path) -> None:
-    waiting: list[BlockRequest] = []
-    driver = BlockDriver(Block(RawFile(image(tmp_path)), submit=waiting.append))
+    server = Later(RawFile(image(tmp_path)))
+    driver = BlockDriver(Block(server))
     driver.start()
     queue = driver.queues[0]
     head = queue.add([bytes(16)], [512, 1])
     status = queue.pending[head].descriptors[-1]
     driver.memory.write_u64(queue.desc + 16 * status, 1 << 40)
     queue.notify()
-    waiting[0].complete(BlockStatus.OK)
+    server.waiting[0].complete(BlockStatus.OK)
     assert driver.get(mmio.Status) & mmio.DEVICE_NEEDS_RESET
 
 

@@ -185,7 +185,7 @@ def test_mediated_disks_are_given_in_order_and_refused_when_used_up(mvm: Caller)
     )
     assert answers[-4:] == [2, -1, 0, 0]
     entry = mvm.station.manager.entry(2)
-    assert entry.definition.disk_index == 0
+    assert entry.definition.devices[0].disk == 0
     assert entry.definition.devices[0].type == DeviceType.VIRTIO_BLK
     assert entry.definition.devices[0].mediated
 

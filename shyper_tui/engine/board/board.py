@@ -18,6 +18,7 @@ from shyper_tui.engine.board.uart import Uart
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.disk import Disk
+from shyper_tui.engine.board.virtio.disk_server import DiskServer
 from shyper_tui.engine.board.virtio.mmio import SlotState, VirtioMmio
 
 MSIP, SEIP, MEIP = 3, 9, 11  # bits of mip that devices drive
@@ -89,7 +90,7 @@ class Board:
             self.source_names[m.VIRTIO_IRQ + slot] = f"virtio{slot}"
             self.bus.attach(m.VIRTIO_BASE + slot * m.VIRTIO_STRIDE, m.VIRTIO_STRIDE, transport, f"virtio{slot}")
         for slot, disk in enumerate(drives):
-            self.connect(slot, Block(disk, serial=f"drive{slot}"))
+            self.connect(slot, Block(DiskServer(disk), serial=f"drive{slot}"))
 
     def connect(self, slot: int, backend: Backend) -> None:
         """Plugs a virtio device into an empty slot."""

@@ -53,7 +53,8 @@ class MemoryRegion:
 
 @dataclass(frozen=True, slots=True)
 class EmulatedDevice:
-    """A device the hypervisor emulates. `mediated` marks a block device backed by a mediated disk."""
+    """A device the hypervisor emulates. `mediated` marks a block device backed by a mediated disk, `disk` is that
+    disk's index in the list once it has been taken."""
 
     name: str
     base_ipa: int
@@ -62,6 +63,7 @@ class EmulatedDevice:
     cfg_list: tuple[int, ...]
     type: int
     mediated: bool = False
+    disk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,6 @@ class VmDefinition:
     stream_ids: list[int] = field(default_factory=list)
     dtb_devices: list[DtbDevice] = field(default_factory=list)
     overlay: bytes = b""
-    disk_index: int | None = None
 
     @property
     def memory_size(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.board.memory import BadAddress
@@ -104,7 +104,7 @@ class Manager:
         entry = self.define(definition)
         try:
             entry.images = Images(bytearray(kernel), ramdisk)
-            self._take_disk(definition)
+            self._take_disks(definition)
             vm = self.create(definition.id)
             self._plan(entry, vm)
             return vm
@@ -367,10 +367,12 @@ class Manager:
             images.kernel += bytes(offset + len(data) - len(images.kernel))
         images.kernel[offset : offset + len(data)] = data
 
-    def _take_disk(self, definition: VmDefinition) -> None:
-        """Give the first free mediated disk to a definition that wants one and has none yet."""
-        if definition.disk_index is None and any(device.mediated for device in definition.devices):
-            definition.disk_index = self._platform.disks.take(self.table[definition.id])
+    def _take_disks(self, definition: VmDefinition) -> None:
+        """Give each mediated block device of a new definition a free disk, as long as there are any."""
+        for index, device in enumerate(definition.devices):
+            if device.mediated:
+                disk = self._platform.disks.take(self.table[definition.id])
+                definition.devices[index] = replace(device, disk=disk)
 
     def _set_state(self, vm: Vm, state: VmState) -> None:
         vm.state = state

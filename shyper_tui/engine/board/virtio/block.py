@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from enum import IntEnum
+from typing import Protocol
 
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.backend import Backend
-from shyper_tui.engine.board.virtio.disk import Disk
 from shyper_tui.engine.board.virtio.queue import Chain, QueueError, VirtQueue, cut
 
 SECTOR = 512
@@ -20,19 +19,16 @@ VIRTIO_BLK_F_BLK_SIZE = 1 << 6
 VIRTIO_BLK_F_FLUSH = 1 << 9
 VIRTIO_BLK_F_DISCARD = 1 << 13
 VIRTIO_BLK_F_WRITE_ZEROES = 1 << 14
-_ALL = (
-    VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH
-    | VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES
-)  # fmt: skip
+BASIC = VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH
+"""What every server of requests can do."""
+ALL = BASIC | VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES
 
 SIZE_MAX = 512 * 1024
 SEG_MAX = 254
 MAX_SECTORS_AT_ONCE = 1 << 16  # of one discard or write-zeroes segment: 32 MiB
 _MAX_DATA = SIZE_MAX * SEG_MAX  # of one request
-_CHUNK = 1 << 20
 
 _HEADER = struct.Struct("<IIQ")
-_RANGE = struct.Struct("<QII")
 
 
 class RequestType(IntEnum):
@@ -69,6 +65,12 @@ class BlockRequest:
         self.size = self._room if kind in (RequestType.IN, RequestType.GET_ID) else chain.readable_size - _HEADER.size
 
     @property
+    def stale(self) -> bool:
+        """The driver has reset the device or the queue since: nobody waits for this request any more, and its buffers
+        must not be touched."""
+        return self._chain.generation != self._queue.generation
+
+    @property
     def segments(self) -> list[tuple[int, int]]:
         """Guest addresses and lengths of the data."""
         if self.type in (RequestType.IN, RequestType.GET_ID):
@@ -85,52 +87,72 @@ class BlockRequest:
 
     def fail(self, reason: str) -> None:
         """The request itself is nonsense: the device needs a reset."""
-        if self._device.transport is not None:
+        if not self.stale and self._device.transport is not None:
             self._device.transport.fail(reason)
 
     def complete(self, status: BlockStatus) -> None:
         """Stores the status byte and returns the request to the driver. Harmless after a reset of the device."""
-        if self._chain.generation != self._queue.generation:
+        if self.stale:
             return
         try:
             self._chain.write(self._room, bytes((status,)))
         except BadAddress as error:
             self.fail(f"status byte: {error}")
             return
-        self._device.errors += status != BlockStatus.OK
         data = self.size if status == BlockStatus.OK and self.type in (RequestType.IN, RequestType.GET_ID) else 0
-        self._device.finish(self._queue, self._chain, data + 1)
+        self._device.completed(self._queue, self._chain, status, data + 1)
+
+
+class BlockServer(Protocol):
+    """Who executes the requests of one block device.
+
+    * `size`: bytes of the disk; `read_only`: it refuses changes
+    * `features`: those feature bits of the device that it can fulfil
+    * `depth`: how many requests it takes at a time, None for all; the others wait in the virtqueue
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def read_only(self) -> bool: ...
+
+    @property
+    def features(self) -> int: ...
+
+    @property
+    def depth(self) -> int | None: ...
+
+    def submit(self, request: BlockRequest) -> None:
+        """Executes the request and ends it with `complete` (or `fail`), now or later. IN and OUT lie inside of the
+        disk."""
+
+    def close(self) -> None:
+        """The device is gone."""
 
 
 class Block(Backend):
-    """One request queue over a `Disk`.
+    """One request queue, served by `server`. `features` limits what is offered.
 
-    `features` limits what is offered. `submit` replaces the immediate execution: it gets every request of a type that
-    is on offer and later ends it with `complete` (the hypervisor's mediated disks); `perform` does it here and now.
+    `requests` counts by type what was asked for, `errors` what did not end with OK.
     """
 
     device_id = 2
 
     def __init__(
-        self,
-        disk: Disk,
-        serial: str = "",
-        *,
-        features: int = _ALL,
-        queue_size: int = 256,
-        submit: Callable[[BlockRequest], None] | None = None,
+        self, server: BlockServer, serial: str = "", *, features: int = ALL, queue_size: int = 256
     ) -> None:
-        self.disk = disk
-        self.capacity = disk.size // SECTOR  # in sectors
-        self.features = features & _ALL | (VIRTIO_BLK_F_RO if disk.read_only else 0)
+        self.server = server
+        self.capacity = server.size // SECTOR  # in sectors
+        self.features = features & server.features & ALL | (VIRTIO_BLK_F_RO if server.read_only else 0)
         self.queue_sizes = (queue_size,)
         self._serial = serial.encode("ascii", "replace")[:20].ljust(20, b"\0")
-        self._submit = submit if submit is not None else self.perform
         self.requests = dict.fromkeys(RequestType, 0)
         self.errors = 0
+        self._taking = False
 
     def close(self) -> None:
-        self.disk.close()
+        self.server.close()
 
     def config(self) -> bytes:
         many = MAX_SECTORS_AT_ONCE
@@ -145,12 +167,27 @@ class Block(Backend):
         )  # fmt: skip
 
     def process(self, index: int) -> None:
-        queue = self.queue(index)
-        for _ in range(queue.size):
-            chain = queue.pop()
-            if chain is None:
-                break
-            self._start(BlockRequest(self, queue, chain))
+        if self._taking:
+            return  # a request was completed while it was submitted: the loop below goes on
+        queue, depth = self.queue(index), self.server.depth
+        self._taking = True
+        try:
+            for _ in range(queue.size):
+                if depth is not None and queue.in_flight >= depth:
+                    break
+                chain = queue.pop()
+                if chain is None:
+                    break
+                self._start(BlockRequest(self, queue, chain))
+        finally:
+            self._taking = False
+
+    def completed(self, queue: VirtQueue, chain: Chain, status: BlockStatus, written: int) -> None:
+        """A request has its status byte (called by `BlockRequest.complete`): the next one may be taken."""
+        self.errors += status != BlockStatus.OK
+        self.finish(queue, chain, written)
+        if not self._taking and self.server.depth is not None:
+            self.kick(queue.index)
 
     def _start(self, request: BlockRequest) -> None:
         kind = request.type
@@ -160,10 +197,13 @@ class Block(Backend):
         self.requests[RequestType(kind)] += 1
         outside = kind in (RequestType.IN, RequestType.OUT) and not self._inside(request.sector, request.size)
         changes = kind in (RequestType.OUT, RequestType.DISCARD, RequestType.WRITE_ZEROES)
-        if outside or (changes and self.disk.read_only):
+        if outside or (changes and self.server.read_only):
             request.complete(BlockStatus.IOERR)
+        elif kind == RequestType.GET_ID:
+            request.write_data(0, self._serial)
+            request.complete(BlockStatus.OK)
         else:
-            self._submit(request)
+            self.server.submit(request)
 
     def _offered(self, kind: int) -> bool:
         needs = {
@@ -175,43 +215,3 @@ class Block(Backend):
 
     def _inside(self, sector: int, size: int) -> bool:
         return size % SECTOR == 0 and size <= _MAX_DATA and sector + size // SECTOR <= self.capacity
-
-    def perform(self, request: BlockRequest) -> None:
-        """Serves a request from the disk and completes it. A host error becomes IOERR."""
-        try:
-            status = self._execute(request)
-        except OSError:
-            status = BlockStatus.IOERR
-        request.complete(status)
-
-    def _execute(self, request: BlockRequest) -> BlockStatus:
-        start = request.sector * SECTOR
-        if request.type == RequestType.IN:
-            for offset in range(0, request.size, _CHUNK):
-                size = min(_CHUNK, request.size - offset)
-                request.write_data(offset, self.disk.read(start + offset, size))
-        elif request.type == RequestType.OUT:
-            for offset in range(0, request.size, _CHUNK):
-                self.disk.write(start + offset, request.read_data(offset, min(_CHUNK, request.size - offset)))
-        elif request.type == RequestType.FLUSH:
-            self.disk.flush()
-        elif request.type == RequestType.GET_ID:
-            request.write_data(0, self._serial)
-        else:
-            return self._execute_range(request)
-        return BlockStatus.OK
-
-    def _execute_range(self, request: BlockRequest) -> BlockStatus:
-        """DISCARD and WRITE_ZEROES carry one segment: sector, number of sectors, flags (bit 0: unmap)."""
-        if request.size != _RANGE.size:
-            return BlockStatus.IOERR
-        sector, count, flags = _RANGE.unpack(request.read_data(0, _RANGE.size))
-        if flags & ~1 or (flags and request.type == RequestType.DISCARD):
-            return BlockStatus.UNSUPP
-        if count > MAX_SECTORS_AT_ONCE or sector + count > self.capacity:
-            return BlockStatus.IOERR
-        if request.type == RequestType.DISCARD:
-            self.disk.discard(sector * SECTOR, count * SECTOR)
-        else:
-            self.disk.write_zeroes(sector * SECTOR, count * SECTOR)
-        return BlockStatus.OK

@@ -96,12 +96,11 @@ def add_emulated_device(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
         raise RefusedError("the VM has too many emulated devices")
     name, cfg = _text(vm, name_at, NAME_SIZE), tuple(_words(vm, cfg_at, CFG_ENTRIES, CFG_ENTRIES))
     mediated = number == DeviceType.VIRTIO_BLK_MEDIATED
-    if mediated and definition.disk_index is None:
-        definition.disk_index = hypervisor.platform.disks.take(entry)
-        if definition.disk_index is None:
-            raise RefusedError("no mediated disk is free")
+    disk = hypervisor.platform.disks.take(entry) if mediated else None
+    if mediated and disk is None:
+        raise RefusedError("no mediated disk is free")
     stored = DeviceType.VIRTIO_BLK if mediated else number
-    definition.devices.append(EmulatedDevice(name, base, length, irq & MASK32, cfg, stored, mediated))
+    definition.devices.append(EmulatedDevice(name, base, length, irq & MASK32, cfg, stored, mediated, disk))
     return 0
 
 

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import struct
+from functools import partial
 from typing import TYPE_CHECKING
 
+from shyper_tui.engine.guest_view import translate
 from shyper_tui.engine.hypervisor.calls.table import MEDIATED, Args, RefusedError, hypercall
 
 if TYPE_CHECKING:
+    from shyper_tui.engine.hypervisor.devices.disk_page import Translate
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vm import Vm
 
 
 @hypercall(MEDIATED, 0x30)
 def append_mediated_disk(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    """A daemon in the MVM offers a disk: the page at a1 gets nreq = 0 and the cache's machine-physical address."""
-    page = args[1]
-    cache_ipa = vm.memory.read_u64(page + 8 + 104)
-    cache_pa = vm.memory.physical(cache_ipa)
-    vm.memory.write(page, struct.pack("<Q", 0))
-    vm.memory.write(page + 8 + 112, struct.pack("<Q", cache_pa))
-    hypervisor.platform.disks.register(page)
+    """A daemon offers a disk: a0 class (ignored), a1 its page, which gets nreq = 0 and the cache's machine-physical
+    address."""
+    platform = hypervisor.platform
+    disk = platform.disks.register(vm, args[1], platform.timebase, platform.log, _translation(vm))
+    platform.log(f"mediated disk {disk.name} ({disk.path or 'no path'}): {disk.sectors} sectors, served by VM {vm.id}")
     return 0
 
 
 @hypercall(MEDIATED, 0x31)
 def mediated_request_done(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    entry = hypervisor.platform.disks.registered(args[0])
-    if entry is None:
+    """The daemon has finished the request in the page at a0."""
+    disk = hypervisor.platform.disks.registered(args[0])
+    if disk is None:
         raise RefusedError(f"no mediated disk has its page at {args[0]:#x}")
-    if not entry.outstanding:
-        raise RefusedError(f"the mediated disk at {args[0]:#x} has no request to finish")
-    entry.outstanding -= 1
+    disk.done()
     return 0
+
+
+def _translation(vm: Vm) -> Translate | None:
+    """How the caller's virtual addresses are translated now: the daemon's own process makes the call."""
+    for vcpu in vm.vcpus:
+        if vcpu.core.current is vcpu:
+            return partial(translate, vm.memory, vcpu.core.hart.csr.vsatp)
+    return None

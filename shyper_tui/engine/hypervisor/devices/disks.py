@@ -1,65 +1,103 @@
-"""Disks behind the VMs' block devices: the list of mediated disks, served by the engine, and scratch disks."""
+"""The list of mediated disks: what is behind the block devices of VMs.
+
+A disk is either offered by the workstation, which then serves it itself, or registered by a daemon in the managing VM.
+The workstation's come first, in the order of its settings; a disk that a daemon registers is appended. Indices never
+change: a disk whose daemon is gone keeps its place until it is registered again (same name and path), or until another
+registration needs the place and no VM has the disk.
+
+Every mediated block device of a configuration takes a disk of its own, in the order in which the devices are
+configured: the first free one that a daemon has registered, when there is none the first free one of the workstation.
+The VM keeps it until it is removed. It depends on the order of configuring alone, not on the VM's id.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
-from shyper_tui.engine.board.virtio.disk import Disk, DiskWindow, Overlay
+from shyper_tui.engine.board.device import Timebase
+from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
+from shyper_tui.engine.board.virtio.disk_server import quiet
+from shyper_tui.engine.hypervisor.definition import VmError
+from shyper_tui.engine.hypervisor.devices.daemon_disk import DaemonDisk, Registration
+from shyper_tui.engine.hypervisor.devices.disk_page import DiskCache, DiskPage, Translate
+from shyper_tui.engine.hypervisor.vm import Vm
 
 SECTOR = 512
-
-
-class Zeros:
-    """A read-only disk of `size` zero bytes: what lies under a scratch disk."""
-
-    read_only = True
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def read(self, offset: int, size: int) -> bytes:
-        return bytes(size)
-
-    def write(self, offset: int, data: bytes) -> None:
-        raise OSError("read-only")
-
-    def flush(self) -> None:
-        """Nothing to do."""
-
-    def discard(self, offset: int, size: int) -> None:
-        """Nothing to do."""
-
-    def write_zeroes(self, offset: int, size: int) -> None:
-        """They are zeros already."""
-
-    def close(self) -> None:
-        """Nothing to do."""
+MAX_DAEMON_DISKS = 64
 
 
 @dataclass(slots=True)
 class MediatedDisk:
-    """One disk of the list. `page` is the guest-physical page of a daemon in the MVM that registered it."""
+    """One place in the list. `owner` is whatever took the disk, None while it is free."""
 
-    disk: Disk | None
+    backing: Disk | DaemonDisk
+    name: str
     owner: object | None = None
-    page: int | None = None
-    outstanding: int = 0
+
+    @property
+    def sectors(self) -> int:
+        backing = self.backing
+        return backing.sectors if isinstance(backing, DaemonDisk) else backing.size // SECTOR
+
+    @property
+    def by_daemon(self) -> bool:
+        """Served by a daemon in the managing VM, not by the workstation."""
+        return isinstance(self.backing, DaemonDisk)
+
+    @property
+    def available(self) -> bool:
+        """Somebody serves it."""
+        return not isinstance(self.backing, DaemonDisk) or self.backing.online
 
 
 class MediatedDisks:
-    """Mediated disks in the order of their configuration; a VM gets the first that is free, not one by its id."""
+    """The list. `disks` are the workstation's, which stay its own to close; those of `add_paths` are closed by
+    `close`."""
 
     def __init__(self, disks: Sequence[Disk] = ()) -> None:
-        self.disks = [MediatedDisk(disk) for disk in disks]
+        self.disks = [MediatedDisk(disk, f"disk{index}") for index, disk in enumerate(disks)]
+        self._opened: list[Disk] = []
+
+    @classmethod
+    def from_paths(cls, paths: Iterable[Path], writable: bool, warn: Callable[[str], None]) -> Self:
+        """The disks of a daemon's file. See `add_paths`."""
+        made = cls()
+        made.add_paths(paths, writable, warn)
+        return made
+
+    def add_paths(self, paths: Iterable[Path], writable: bool, warn: Callable[[str], None]) -> None:
+        """Append raw image files or block devices. `writable`: guests change them for good, else their changes end
+        with the engine. One that cannot be used is left out, with a sentence to `warn`, as the daemon does it."""
+        for path in paths:
+            try:
+                disk: Disk = RawFile(path) if writable else Overlay(RawFile(path, read_only=True))
+            except DiskError as error:
+                warn(f"Add mediated disk {path} failed: {error}")
+                continue
+            if disk.size < SECTOR:
+                disk.close()
+                warn(f"Add mediated disk {path} failed: it has {disk.size} bytes, not even one sector of {SECTOR}")
+                continue
+            self._opened.append(disk)
+            self.disks.append(MediatedDisk(disk, str(path)))
+
+    def close(self) -> None:
+        """Close what `add_paths` opened."""
+        for disk in self._opened:
+            disk.close()
+
+    # VMs
 
     def take(self, owner: object) -> int | None:
         """Index of the first free disk, now `owner`'s; None when there is none."""
-        for index, entry in enumerate(self.disks):
-            if entry.owner is None and entry.disk is not None:
-                entry.owner = owner
-                return index
-        return None
+        free = [index for index, entry in enumerate(self.disks) if entry.owner is None and entry.available]
+        first = min(free, key=lambda index: (not self.disks[index].by_daemon, index), default=None)
+        if first is not None:
+            self.disks[first].owner = owner
+        return first
 
     def release(self, owner: object) -> None:
         """Give back the disks of `owner`."""
@@ -67,18 +105,66 @@ class MediatedDisks:
             if entry.owner is owner:
                 entry.owner = None
 
-    def window(self, index: int | None, start: int, sectors: int) -> Disk:
-        """`sectors` sectors from `start` of disk `index`, or of a scratch disk whose contents end with the engine."""
-        entry = self.disks[index] if index is not None and index < len(self.disks) else None
-        if entry is None or entry.disk is None:
-            return Overlay(Zeros(sectors * SECTOR))
-        return DiskWindow(entry.disk, start * SECTOR, sectors * SECTOR)
+    # Daemons
 
-    def register(self, page: int) -> None:
-        """A daemon in the MVM offers a disk by its page; offering it again changes nothing."""
-        if self.registered(page) is None:
-            self.disks.append(MediatedDisk(None, page=page))
+    def register(
+        self,
+        mvm: Vm,
+        address: int,
+        timebase: Timebase | None = None,
+        report: Callable[[str], None] = quiet,
+        translate: Translate | None = None,
+    ) -> DaemonDisk:
+        """A daemon in `mvm` offers the disk that its page at `address` describes. Raises VmError when it cannot be one.
 
-    def registered(self, page: int) -> MediatedDisk | None:
-        """The disk a daemon registered with this page."""
-        return next((entry for entry in self.disks if entry.page == page), None)
+        `translate` leads from the daemon's virtual addresses to guest-physical ones.
+        """
+        page = DiskPage(mvm.memory, address)
+        descriptor = page.descriptor()
+        cache = DiskCache(mvm.memory, descriptor, translate)
+        holder = self.registered(address)
+        disk = self._known(descriptor.name, descriptor.path, holder)
+        if holder is not None and holder is not disk:
+            holder.detach()  # the page belongs to another disk now
+        if disk is None:
+            disk = DaemonDisk(descriptor.name, descriptor.path, descriptor.block_num, timebase, report)
+            self._append(disk)
+        if self._end_registrations not in mvm.resets:
+            mvm.resets.append(self._end_registrations)
+        page.accept(descriptor)
+        disk.attach(Registration(mvm, page, cache), descriptor.block_num)
+        if cache.scattered:
+            report(f"mediated disk {disk.name}: its cache lies scattered in the managing VM's memory")
+        if cache.size < descriptor.transfer_size:
+            report(f"mediated disk {disk.name}: only {cache.size:#x} bytes of its cache are in RAM")
+        return disk
+
+    def registered(self, address: int) -> DaemonDisk | None:
+        """The disk whose page a daemon has put at guest-physical `address`."""
+        return next((disk for disk in self._daemon_disks() if disk.page == address), None)
+
+    def _daemon_disks(self) -> list[DaemonDisk]:
+        return [entry.backing for entry in self.disks if isinstance(entry.backing, DaemonDisk)]
+
+    def _known(self, name: str, path: str, holder: DaemonDisk | None) -> DaemonDisk | None:
+        """The disk of that name and path; one that has neither is known by its page alone."""
+        if not name and not path:
+            return holder if holder is not None and not holder.name and not holder.path else None
+        return next((disk for disk in self._daemon_disks() if (disk.name, disk.path) == (name, path)), None)
+
+    def _append(self, disk: DaemonDisk) -> None:
+        name = f"{disk.name} ({disk.path})" if disk.path else disk.name
+        entry = MediatedDisk(disk, name)
+        if len(self._daemon_disks()) < MAX_DAEMON_DISKS:
+            self.disks.append(entry)
+            return
+        for index, old in enumerate(self.disks):
+            if old.by_daemon and not old.available and old.owner is None:
+                self.disks[index] = entry
+                return
+        raise VmError(f"daemons have registered {MAX_DAEMON_DISKS} mediated disks, there is no place for another")
+
+    def _end_registrations(self) -> None:
+        """The managing VM stops or starts again."""
+        for disk in self._daemon_disks():
+            disk.detach()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.virtio.backend import Backend
+from shyper_tui.engine.board.virtio.disk_server import quiet
 from shyper_tui.engine.board.virtio.mmio import VirtioMmio
 from shyper_tui.engine.board.virtio.switch import Switch
 from shyper_tui.engine.hypervisor.definition import EmulatedDevice, VmError
@@ -19,11 +21,13 @@ VIRTIO_LENGTH = 0x1000
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the devices of all VMs share."""
+    """What the devices of all VMs share. `log` takes lines for the log; without `timebase` nothing has a time limit."""
 
     switch: Switch
     consoles: ConsoleHub
     disks: MediatedDisks
+    log: Callable[[str], None] = quiet
+    timebase: Timebase | None = None
 
 
 Builder = Callable[[Vm, EmulatedDevice, Environment], None]
