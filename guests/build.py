@@ -29,6 +29,7 @@ GUESTS = Path(__file__).resolve().parent
 ROOT = GUESTS.parent
 EMBEDDED = "shyper_tui/images/embedded"
 PROGRAMS = "shyper_tui/bench/programs"
+TESTS = "tests/programs"
 
 COMMON_FLAGS = [
     *("-target", "riscv64-freestanding-none", "-mcmodel=medany", "-std=gnu11", "-O2", "-gline-tables-only"),
@@ -56,12 +57,15 @@ class BuildError(Exception):
     """The compiler is missing or of another version, or it refused a source."""
 
 
-def guest(name: str) -> Program:
-    """A system for VS-mode: guests/common and its own folder, linked for the address in its linker script."""
+def guest(name: str, folder: str = EMBEDDED) -> Program:
+    """A system for VS-mode: guests/common and its own folder, linked for the address in its linker script.
+
+    `folder`: where the ELF file goes; TESTS for a system that only tests use.
+    """
     folders = ("common", name)
     sources = [p.relative_to(GUESTS).as_posix() for f in folders for p in sorted((GUESTS / f).glob("*.[cS]"))]
     flags = [*SUPERVISOR_LEVEL, "-Icommon", f"-Wl,-T,{name}/{name}.ld"]
-    return Program(f"{EMBEDDED}/{name}.elf", tuple(sources), tuple(flags))
+    return Program(f"{folder}/{name}.elf", tuple(sources), tuple(flags))
 
 
 def bench(name: str, mmu: bool) -> Program:
@@ -78,6 +82,7 @@ def programs() -> list[Program]:
     return [
         guest("supervisor"),
         guest("guest"),
+        guest("conformance", TESTS),
         *(bench(name, mmu) for name in names for mmu in (False, True)),
     ]
 
