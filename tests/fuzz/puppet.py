@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from shyper_tui.engine.hypervisor.definition import MemoryRegion, VmDefinition, VmError
+from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, MemoryRegion, VmDefinition, VmError
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
 from tests.hypervisor.station import Station, guest
 
+HANDLER = 0x800
+"""Offset of the trap handler in the page of `execute`."""
+FS_INITIAL = 1 << 13
 JUMP_TO_SELF = struct.pack("<I", 0x0000_006F)
 ECALL_FROM_VS = 10
+PLIC, BLOCK, NET, CONSOLE = 0x0C00_0000, 0x1000_1000, 0x5000_0000, 0x4000_1000
+"""Guest-physical addresses of VM 1's devices."""
 MVM_BASE, MVM_SIZE = 0x9000_0000, 64 << 20
 TROUBLE = re.compile(r"Traceback|failed to serve|a message failed|Error: ")
 """What the hypervisor logs when its own code went wrong."""
@@ -26,11 +32,25 @@ def spinning_mvm() -> VmDefinition:
     return definition
 
 
+def guest_with_devices() -> VmDefinition:
+    """VM 1 with an interrupt controller and one virtio device of each kind, on core 1."""
+    mac = (0x74, 0x56, 0xAA, 0x0F, 0x47, 0xD1)
+    devices = [
+        EmulatedDevice("plic", PLIC, 0x60_0000, 0, (), DeviceType.PLIC),
+        EmulatedDevice("blk", BLOCK, 0x1000, 19, (0, 8192), DeviceType.VIRTIO_BLK, True),
+        EmulatedDevice("net", NET, 0x1000, 20, mac, DeviceType.VIRTIO_NET),
+        EmulatedDevice("console", CONSOLE, 0x1000, 21, (0, CONSOLE), DeviceType.VIRTIO_CONSOLE),
+    ]
+    return guest(1, 0b0010, devices=devices)
+
+
 class Puppets:
     """A station with VM 0 on core 0 and VM 1 on core 1, both in an endless loop. `settle` ends a case: it brings the
     station back to this state and fails if anything has been lost or the hypervisor reported trouble."""
 
-    def __init__(self) -> None:
+    def __init__(self, definition: Callable[[], VmDefinition] = partial(guest, 1, 0b0010)) -> None:
+        """`definition` makes VM 1's."""
+        self._definition = definition
         self.dirty = True
 
     def begin(self) -> Station:
@@ -51,13 +71,9 @@ class Puppets:
         self._guest()
 
     def _guest(self) -> None:
-        self.manager.add(self.guest_definition(), JUMP_TO_SELF)
+        self.manager.add(self._definition(), JUMP_TO_SELF)
         self.manager.boot(1)
         self._wait_for(1)
-
-    def guest_definition(self) -> VmDefinition:
-        """What VM 1 is made from."""
-        return guest(1, 0b0010)
 
     def _wait_for(self, vm_id: int) -> None:
         vcpu = self.manager.vm(vm_id).vcpus[0]
@@ -83,6 +99,43 @@ class Puppets:
             hart.x[register] = value
         self._trap(hart.hart_id, ECALL_FROM_VS, 0)
         return hart.x[10] if vcpu.loaded else None
+
+    def execute(self, vm: Vm, words: Sequence[int], registers: Mapping[int, int], cycles: int = 2000) -> None:
+        """vCPU 0 runs these instruction words, with x registers as given, and loops behind them. A trap it takes ends
+        in a loop, too; when translation was on, it is off afterwards."""
+        vcpu = vm.vcpus[0]
+        hart = self.station.machine.harts[vcpu.core.hart_id]
+        vm.memory.write(self.code(vm), struct.pack(f"<{len(words)}I", *words) + JUMP_TO_SELF)
+        vm.memory.write(self.code(vm) + HANDLER, JUMP_TO_SELF)
+        for register, value in registers.items():
+            hart.x[register] = value
+        hart.csr.vstvec = self.code(vm) + HANDLER
+        hart.csr.vsatp = 0
+        hart.csr.vsie = 0
+        hart.csr.vsstatus = FS_INITIAL
+        hart.pc = self.code(vm)
+        machine = self.station.machine
+        machine._current = hart
+        try:
+            machine._run_hart(hart, hart.cycle + cycles)
+        finally:
+            machine._current = None
+
+    @staticmethod
+    def code(vm: Vm) -> int:
+        """Guest-physical address of the page that `execute` uses."""
+        return vm.definition.kernel_load_ipa + 0x1000
+
+    def check_guest(self, vm_id: int) -> Vm:
+        """VM `vm_id` with its vCPU 0 on its hart; booted again if what it did has stopped it, or sent it to sleep."""
+        vm = self.manager.vm(vm_id)
+        self.station.until(lambda: not vm.stopping, 2_000_000)
+        if vm.state is not VmState.ACTIVE or not vm.vcpus[0].loaded:
+            self.manager.stop(vm_id)
+            self.station.until(lambda: vm.state is not VmState.ACTIVE and not vm.stopping, 2_000_000)
+            self.manager.boot(vm_id)
+            self._wait_for(vm_id)
+        return vm
 
     def _trap(self, hart_id: int, cause: int, value: int) -> None:
         machine = self.station.machine
@@ -114,11 +167,15 @@ class Puppets:
         self._guest()
         self.dirty = False
 
-    def _check(self) -> None:
+    def check_log(self) -> None:
+        """Fails if the hypervisor has reported that its own code went wrong; the log is empty afterwards."""
         lines = self.station.log
         trouble = [line for line in lines if TROUBLE.search(line)]
         assert not trouble, "\n".join(trouble)
         lines.clear()
         self.station.resets.clear()
         self.station.consoles.clear()
+
+    def _check(self) -> None:
+        self.check_log()
         assert self._possessions() == self.baseline
