@@ -13,13 +13,14 @@ from shyper_tui.engine.board.virtio import mmio
 from shyper_tui.engine.board.virtio.backend import (
     VIRTIO_F_EVENT_IDX,
     VIRTIO_F_INDIRECT_DESC,
+    VIRTIO_F_RING_RESET,
     VIRTIO_F_VERSION_1,
     Backend,
 )
 from shyper_tui.engine.board.virtio.mmio import VirtioMmio
 from tests.board.wires import RecordedLine, ram
 
-RING_FEATURES = VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC
+RING_FEATURES = VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_RING_RESET
 
 
 @dataclass

@@ -16,7 +16,7 @@ from shyper_tui.engine.board.virtio.queue import QueueError
 from tests.board.driver import RING_FEATURES, Driver
 from tests.board.wires import RAM_BASE, RecordedLine, ram
 
-FEATURE_A, FEATURE_B = 1 << 3, 1 << 40
+FEATURE_A, FEATURE_B = 1 << 3, 1 << 50
 
 
 class Echo(Backend):

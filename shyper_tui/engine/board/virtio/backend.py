@@ -11,6 +11,7 @@ from shyper_tui.engine.board.virtio.queue import Chain, QueueError, VirtQueue
 VIRTIO_F_INDIRECT_DESC = 1 << 28
 VIRTIO_F_EVENT_IDX = 1 << 29
 VIRTIO_F_VERSION_1 = 1 << 32
+VIRTIO_F_RING_RESET = 1 << 40
 
 
 class Transport(Protocol):
@@ -52,6 +53,10 @@ class Backend:
     def config(self) -> bytes:
         """The device-specific configuration space as it is now; reads beyond it give 0."""
         return b""
+
+    def missing(self, features: int) -> str | None:
+        """Why these features cannot go together, each of them being on offer; None when they can (section 2.2.1)."""
+        return None
 
     def config_write(self, offset: int, data: bytes) -> None:
         """The driver wrote to the configuration space. Most devices have nothing writable there."""

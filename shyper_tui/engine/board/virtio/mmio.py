@@ -9,6 +9,7 @@ from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio.backend import (
     VIRTIO_F_EVENT_IDX,
     VIRTIO_F_INDIRECT_DESC,
+    VIRTIO_F_RING_RESET,
     VIRTIO_F_VERSION_1,
     Backend,
 )
@@ -27,12 +28,16 @@ InterruptStatus, InterruptACK, Status = 0x060, 0x064, 0x070
 QueueDescLow, QueueDescHigh, QueueDriverLow, QueueDriverHigh, QueueDeviceLow, QueueDeviceHigh = (
     0x080, 0x084, 0x090, 0x094, 0x0A0, 0x0A4,
 )  # fmt: skip
-SHMSel, SHMLenLow, SHMLenHigh, SHMBaseLow, SHMBaseHigh, ConfigGeneration = 0x0AC, 0x0B0, 0x0B4, 0x0B8, 0x0BC, 0x0FC
+SHMSel, SHMLenLow, SHMLenHigh, SHMBaseLow, SHMBaseHigh = 0x0AC, 0x0B0, 0x0B4, 0x0B8, 0x0BC
+QueueReset, ConfigGeneration = 0x0C0, 0x0FC
 
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, DEVICE_NEEDS_RESET, FAILED = 1, 2, 4, 8, 64, 128
 USED_BUFFER, CONFIG_CHANGE = 1, 2  # bits of InterruptStatus
 
+RING_FEATURES = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_RESET
+
 _U32 = 0xFFFF_FFFF
+_FEATURE_WORDS = 4  # 64 bits can be on offer; accepting one beyond them is refused like any other
 _QUEUE_ADDRESSES = {
     QueueDescLow: ("desc", 0), QueueDescHigh: ("desc", 32),
     QueueDriverLow: ("driver", 0), QueueDriverHigh: ("driver", 32),
@@ -79,7 +84,7 @@ class VirtioMmio:
         backend: Backend | None = None,
         *,
         vendor_id: int = VENDOR_ID,
-        ring_features: int = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX,
+        ring_features: int = RING_FEATURES,
     ) -> None:
         self._memory = memory
         self._line = line
@@ -164,6 +169,8 @@ class VirtioMmio:
     def fail(self, reason: str) -> None:
         """See `Transport.fail` (section 2.1.2)."""
         self.last_error = reason
+        for queue in self.queues:
+            queue.broken = True  # nothing more is taken from any of them, even by work that is under way
         if not self.status & DEVICE_NEEDS_RESET:
             self.status |= DEVICE_NEEDS_RESET
             if self.status & DRIVER_OK:
@@ -221,7 +228,7 @@ class VirtioMmio:
         if self.backend is None:
             return
         if offset == QueueNotify:
-            self.backend.kick(value & 0xFFFF)
+            self.backend.kick(value)
         elif offset == InterruptACK:
             self.interrupt_status &= ~value
             if not self.interrupt_status:
@@ -245,10 +252,11 @@ class VirtioMmio:
             return
         before = self.status
         if value & FEATURES_OK and not before & FEATURES_OK:
-            acceptable = not self._accepted & ~self.device_features and self._accepted & VIRTIO_F_VERSION_1
-            if acceptable:
+            refusal = self._refusal(self._accepted)
+            if refusal is None:
                 self.driver_features = self._accepted
             else:
+                self.last_error = refusal
                 value &= ~FEATURES_OK  # the driver reads Status back and gives up
         if not (value | before) & FEATURES_OK:
             value &= ~DRIVER_OK  # no virtqueue is used before features are settled
@@ -256,8 +264,17 @@ class VirtioMmio:
         if self.status & ~before & DRIVER_OK and self.backend is not None:
             self.backend.activated()
 
+    def _refusal(self, features: int) -> str | None:
+        """Why these features are not acceptable (section 2.2.2)."""
+        unknown = features & ~self.device_features
+        if unknown:
+            return f"the driver accepts features {unknown:#x}, which are not on offer"
+        if not features & VIRTIO_F_VERSION_1:
+            return "the driver does not accept VIRTIO_F_VERSION_1, and this is no legacy device"
+        return self.backend.missing(features) if self.backend is not None else None
+
     def _write_features(self, value: int) -> None:
-        if self.status & FEATURES_OK or self._driver_features_sel > 1:
+        if self.status & FEATURES_OK or self._driver_features_sel >= _FEATURE_WORDS:
             return
         shift = 32 * self._driver_features_sel
         self._accepted = self._accepted & ~(_U32 << shift) | value << shift
@@ -271,6 +288,9 @@ class VirtioMmio:
             return
         if offset == QueueReady:
             self._write_ready(queue, value)
+        elif offset == QueueReset:
+            if value & 1 and self.driver_features & VIRTIO_F_RING_RESET:
+                queue.reset()  # done at once, so that the register reads 0 again
         elif queue.ready:
             return  # size and addresses are fixed while the queue is in use
         elif offset == QueueNum:
@@ -282,6 +302,8 @@ class VirtioMmio:
     def _write_ready(self, queue: VirtQueue, value: int) -> None:
         if not value & 1:
             queue.reset()
+            return
+        if queue.ready:
             return
         try:
             queue.check()

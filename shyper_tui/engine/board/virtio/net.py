@@ -7,20 +7,39 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.virtio.backend import Backend
-from shyper_tui.engine.board.virtio.segmentation import ones_complement_sum, segment
+from shyper_tui.engine.board.virtio.pace import Pace
+from shyper_tui.engine.board.virtio.segmentation import MAX_SEGMENTS, ones_complement_sum, segment
 
 VIRTIO_NET_F_CSUM = 1 << 0
 VIRTIO_NET_F_GUEST_CSUM = 1 << 1
 VIRTIO_NET_F_MAC = 1 << 5
 VIRTIO_NET_F_GUEST_TSO4 = 1 << 7
 VIRTIO_NET_F_GUEST_TSO6 = 1 << 8
+VIRTIO_NET_F_GUEST_ECN = 1 << 9
 VIRTIO_NET_F_GUEST_UFO = 1 << 10
+VIRTIO_NET_F_HOST_TSO4 = 1 << 11
+VIRTIO_NET_F_HOST_TSO6 = 1 << 12
+VIRTIO_NET_F_HOST_ECN = 1 << 13
+VIRTIO_NET_F_HOST_UFO = 1 << 14
 VIRTIO_NET_F_STATUS = 1 << 16
 VIRTIO_NET_F_CTRL_VQ = 1 << 17
+VIRTIO_NET_F_GUEST_ANNOUNCE = 1 << 21
+
+_GUEST_TSO = VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6
+_HOST_TSO = VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6
+_REQUIRES = {
+    _GUEST_TSO | VIRTIO_NET_F_GUEST_UFO: (VIRTIO_NET_F_GUEST_CSUM, "VIRTIO_NET_F_GUEST_CSUM"),
+    VIRTIO_NET_F_GUEST_ECN: (_GUEST_TSO, "VIRTIO_NET_F_GUEST_TSO4 or 6"),
+    _HOST_TSO | VIRTIO_NET_F_HOST_UFO: (VIRTIO_NET_F_CSUM, "VIRTIO_NET_F_CSUM"),
+    VIRTIO_NET_F_HOST_ECN: (_HOST_TSO, "VIRTIO_NET_F_HOST_TSO4 or 6"),
+    VIRTIO_NET_F_GUEST_ANNOUNCE: (VIRTIO_NET_F_CTRL_VQ, "VIRTIO_NET_F_CTRL_VQ"),
+}
+"""Any of the features on the left needs one of those on the right (section 5.1.3.1)."""
 
 RECEIVEQ, TRANSMITQ, CONTROLQ = 0, 1, 2
-LINK_UP = 1
+LINK_UP, ANNOUNCE = 1, 2
 _NEEDS_CSUM = 1
 _GSO_NEEDS = {1: VIRTIO_NET_F_GUEST_TSO4, 3: VIRTIO_NET_F_GUEST_UFO, 4: VIRTIO_NET_F_GUEST_TSO6}
 _GSO_ECN = 0x80
@@ -30,6 +49,9 @@ _CTRL_OK, _CTRL_ERR = b"\0", b"\1"
 _HEADER = struct.Struct("<BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
 _HEADER_SIZE = 12  # with num_buffers
 _MIN_FRAME, _MAX_FRAME = 14, 65535 + 18
+_FRAME_TICKS, _COPY_TICKS, _SEGMENT_TICKS, _COPIED_PER_TICK = 100, 200, 50, 256
+"""What the host's work costs: for each frame sent, for each copy of it, for each segment a copy may have to be cut
+into, and how many bytes of a copy cost one tick more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,60 +89,91 @@ class Frame:
 class FramePort(Protocol):
     """Where a network device sends its frames; whatever is behind it answers with `Net.deliver`."""
 
-    def send(self, frame: Frame) -> None: ...
+    def send(self, frame: Frame) -> int:
+        """Takes a frame; returns how many copies were made of it."""
 
 
 class Net(Backend):
     """A network interface: `port` takes what the guest sends, `deliver` brings frames for the guest.
 
-    `features` adds to MAC and STATUS what the network behind the port can carry (checksum and segmentation offload,
-    the control queue). At most `backlog` frames wait for buffers; what comes after that is dropped and counted.
+    * `features` adds to MAC and STATUS what the network behind the port can carry (checksum and segmentation offload,
+      the control queue)
+    * At most `backlog` frames wait for the guest's buffers; what comes after that is dropped and counted.
+    * `timebase` bounds how fast the guest can make the host work (`Pace`): one that floods waits, its neighbours do not
+    * `sent_length`: the used length of a frame sent is its own length, as Rust-Shyper's device reports it, and not the
+      0 bytes that the device wrote
     """
 
     device_id = 1
 
     def __init__(
-        self, mac: bytes, port: FramePort | None = None, *, features: int = 0, backlog: int = 256, queue_size: int = 256
+        self,
+        mac: bytes,
+        port: FramePort | None = None,
+        *,
+        features: int = 0,
+        backlog: int = 256,
+        queue_size: int = 256,
+        timebase: Timebase | None = None,
+        sent_length: bool = False,
     ) -> None:
         if len(mac) != 6:
             raise ValueError(f"a MAC address has 6 bytes, not {len(mac)}")
         self.mac = mac
         self.port = port
         self.features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | features
-        self.queue_sizes = (queue_size, queue_size) + ((64,) if features & VIRTIO_NET_F_CTRL_VQ else ())
+        self.queue_sizes = (queue_size,) * (3 if features & VIRTIO_NET_F_CTRL_VQ else 2)
         self.link_up = True
+        self.announcing = False  # the guest has been asked to announce itself and has not answered
         self._backlog = backlog
         self._waiting: deque[Frame] = deque()
+        self._pace = Pace(timebase, lambda: self.kick(TRANSMITQ))
+        self._sent_length = sent_length
         self.received_frames = self.received_bytes = self.received_dropped = 0
         self.sent_frames = self.sent_bytes = self.sent_dropped = 0
 
     def config(self) -> bytes:
-        return self.mac + struct.pack("<H", LINK_UP if self.link_up else 0)
+        return self.mac + struct.pack("<H", LINK_UP * self.link_up | ANNOUNCE * self.announcing)
+
+    def missing(self, features: int) -> str | None:
+        for those, (needed, names) in _REQUIRES.items():
+            if features & those and not features & needed:
+                return f"the driver accepts features {features & those:#x}, which need {names}"
+        return None
 
     def set_link(self, up: bool) -> None:
-        """Plugs or unplugs the cable; the guest is told."""
+        """Plugs or unplugs the cable; the guest is told, and asked to announce itself on a new link if it can."""
         if up != self.link_up:
             self.link_up = up
+            self.announcing = up and self.negotiated(VIRTIO_NET_F_GUEST_ANNOUNCE)
             if self.transport is not None:
                 self.transport.config_changed()
 
     def reset(self) -> None:
         self._waiting.clear()
+        self.announcing = False
 
-    def deliver(self, frame: Frame) -> None:
-        """A frame for the guest. Dropped while the driver is not ready, the link is down or the backlog is full."""
+    def deliver(self, frame: Frame) -> bool:
+        """A frame for the guest. Dropped (False) while the driver is not ready, the link is down, or the backlog full.
+
+        A packet cut into segments is taken whole or not at all.
+        """
         ready = self.transport is not None and self.transport.active and self.link_up
         suitable = self._suited(frame) if ready and len(frame.data) <= _MAX_FRAME else []
-        room = self._backlog - len(self._waiting)
-        if not suitable or room < len(suitable):
+        if not suitable or len(self._waiting) + len(suitable) > self._backlog:
             self.received_dropped += 1
-        self._waiting.extend(suitable[:room])
+            return False
+        self._waiting.extend(suitable)
         self.kick(RECEIVEQ)
+        return True
 
     def _suited(self, frame: Frame) -> list[Frame]:
         """The frame as this driver can take it: whole, with its checksum finished, or in segments; empty if not."""
         gso = frame.gso_type & ~_GSO_ECN
-        if gso and not self.negotiated(_GSO_NEEDS.get(gso, 0)):
+        whole = self.negotiated(_GSO_NEEDS.get(gso, 0))
+        if frame.gso_type & _GSO_ECN:
+            whole = whole and self.negotiated(VIRTIO_NET_F_GUEST_ECN)
+        if gso and not whole:
             return [Frame(data) for data in segment(frame.data, frame.gso_size)]
         if frame.flags & _NEEDS_CSUM and not self.negotiated(VIRTIO_NET_F_GUEST_CSUM):
             return [frame.with_checksum()]
@@ -156,22 +209,27 @@ class Net(Backend):
     def _drain(self) -> None:
         queue = self.queue(TRANSMITQ)
         for _ in range(queue.size):
+            if self._pace.must_rest():
+                break
             chain = queue.pop()
             if chain is None:
                 break
             size = chain.readable_size - _HEADER_SIZE
             frame = None
             if _MIN_FRAME <= size <= _MAX_FRAME and self.link_up:
-                header = _HEADER.unpack(chain.read(0, _HEADER.size))
-                offload = header if self.negotiated(VIRTIO_NET_F_CSUM) else ()
-                frame = Frame(chain.read(_HEADER_SIZE, size), *offload)
-            self.finish(queue, chain, 0)
+                raw = chain.read(0, _HEADER_SIZE + size)
+                offload = _HEADER.unpack_from(raw) if self.negotiated(VIRTIO_NET_F_CSUM) else ()
+                frame = Frame(raw[_HEADER_SIZE:], *offload)
+            self.finish(queue, chain, size if self._sent_length and frame is not None else 0)
             if frame is None or self.port is None:
                 self.sent_dropped += 1
+                self._pace.spend(_FRAME_TICKS)
                 continue
             self.sent_frames += 1
             self.sent_bytes += size
-            self.port.send(frame)
+            segments = size // frame.gso_size if frame.gso_type and frame.gso_size else 0
+            copy = _COPY_TICKS + size // _COPIED_PER_TICK + min(segments, MAX_SEGMENTS) * _SEGMENT_TICKS
+            self._pace.spend(_FRAME_TICKS + self.port.send(frame) * copy)
 
     def _control(self) -> None:
         queue = self.queue(CONTROLQ)
@@ -179,5 +237,7 @@ class Net(Backend):
             chain = queue.pop()
             if chain is None:
                 break
-            known = chain.read(0, 2) == bytes((_CTRL_ANNOUNCE, _CTRL_ANNOUNCE_ACK))
-            self.finish(queue, chain, chain.write(0, _CTRL_OK if known else _CTRL_ERR))
+            acknowledged = chain.read(0, 2) == bytes((_CTRL_ANNOUNCE, _CTRL_ANNOUNCE_ACK))
+            if acknowledged:
+                self.announcing = False
+            self.finish(queue, chain, chain.write(0, _CTRL_OK if acknowledged else _CTRL_ERR))

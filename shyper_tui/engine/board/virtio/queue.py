@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from shyper_tui.engine.board.memory import Memory
+from shyper_tui.engine.board.memory import BadAddress, Memory
 
 VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE, VIRTQ_DESC_F_INDIRECT = 1, 2, 4
 VIRTQ_AVAIL_F_NO_INTERRUPT = 1
-MAX_CHAIN = 1024  # descriptors; more than any driver uses, little enough to walk
+MAX_CHAIN = 512  # descriptors; more than any driver uses, little enough to walk
 
 _DESCRIPTOR = struct.Struct("<QIHH")
 _U16 = struct.Struct("<H")
@@ -28,10 +28,19 @@ class Chain:
     """One buffer: the pieces the device may read, then the pieces it may write. Raises `BadAddress` outside memory."""
 
     head: int
-    memory: Memory
+    queue: VirtQueue
     generation: int
     readable: list[Segment] = field(default_factory=list)
     writable: list[Segment] = field(default_factory=list)
+
+    @property
+    def memory(self) -> Memory:
+        return self.queue.memory
+
+    @property
+    def stale(self) -> bool:
+        """Its queue was reset: the buffer is the driver's again, and the device must leave it alone."""
+        return self.generation != self.queue.generation
 
     @property
     def readable_size(self) -> int:
@@ -43,13 +52,16 @@ class Chain:
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the readable part; fewer than `size` where it ends. The caller bounds `size`."""
-        return b"".join(self.memory.read(at, n) for at, n in cut(self.readable, offset, size))
+        memory = self.queue.memory
+        return b"".join([memory.read(at, n) for at, n in cut(self.readable, offset, size)])
 
     def write(self, offset: int, data: bytes) -> int:
-        """Stores `data` at `offset` of the writable part; returns how many bytes fitted."""
-        done = 0
+        """Stores `data` at `offset` of the writable part; returns how many bytes fitted, none once it is stale."""
+        if self.stale:
+            return 0
+        memory, done = self.queue.memory, 0
         for address, length in cut(self.writable, offset, len(data)):
-            self.memory.write(address, data[done : done + length])
+            memory.write(address, data[done : done + length])
             done += length
         return done
 
@@ -98,11 +110,21 @@ class VirtQueue:
         self._signalled: int | None = None  # used_idx at the last decision about an interrupt
 
     def check(self) -> None:
-        """Raises QueueError if size or addresses cannot be a virtqueue's."""
+        """Raises QueueError if size or addresses cannot be a virtqueue's, or one of its areas is not in memory."""
         if not 0 < self.size <= self.max_size or self.size & (self.size - 1):
             raise QueueError(f"queue {self.index}: size {self.size} is no power of 2 up to {self.max_size}")
         if self.desc % 16 or self.driver % 2 or self.device % 4:
             raise QueueError(f"queue {self.index}: descriptor table, driver or device area is not aligned")
+        areas = {
+            "descriptor table": (self.desc, 16 * self.size),
+            "driver area": (self.driver, 6 + 2 * self.size),
+            "device area": (self.device, 6 + 8 * self.size),
+        }
+        for name, (address, size) in areas.items():
+            try:
+                self.memory.read(address, size)
+            except BadAddress as error:
+                raise QueueError(f"queue {self.index}: its {name} is not in memory: {error}") from None
 
     def _u16(self, address: int) -> int:
         value: int = _U16.unpack(self.memory.read(address, 2))[0]
@@ -139,12 +161,12 @@ class VirtQueue:
 
     def put_back(self, chain: Chain) -> None:
         """Undoes the last `pop`: the chain is available again."""
-        if chain.generation == self.generation:
+        if not chain.stale:
             self.last_avail = (self.last_avail - 1) & 0xFFFF
             self.in_flight -= 1
 
     def _walk(self, head: int) -> Chain:
-        chain = Chain(head, self.memory, self.generation)
+        chain = Chain(head, self, self.generation)
         table, limit, index = self.desc, self.size, head
         left = limit  # descriptors that this table can still contribute
         indirect = False
@@ -176,7 +198,7 @@ class VirtQueue:
 
     def push(self, chain: Chain, written: int) -> bool:
         """Returns a chain of which the device wrote `written` bytes. False if a reset made the chain stale."""
-        if chain.generation != self.generation or self.broken:
+        if chain.stale or self.broken:
             return False
         slot = self.device + 4 + 8 * (self.used_idx & (self.size - 1))
         self.memory.write(slot, _USED_ELEMENT.pack(chain.head, written & 0xFFFF_FFFF))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-_MOST_SEGMENTS = 256  # of one packet: 64 KiB in pieces of 256 bytes
+MAX_SEGMENTS = 256  # of one packet: 64 KiB in pieces of 256 bytes
 _FIN_PSH, _CWR = 0x09, 0x80
 _VLAN_TAG = 0x8100
 _IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
@@ -12,11 +12,8 @@ _IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
 
 def ones_complement_sum(data: bytes) -> int:
     """The 16-bit sum of RFC 1071, not yet inverted."""
-    padded = data + bytes(len(data) & 1)
-    total: int = sum(struct.unpack(f">{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+    total = int.from_bytes(data + bytes(len(data) & 1), "big")
+    return total % 0xFFFF or (0xFFFF if total else 0)  # 65536 is 1 modulo 65535, so this adds up all words
 
 
 def segment(frame: bytes, size: int) -> list[bytes]:
@@ -46,7 +43,7 @@ def _segment(frame: bytes, size: int) -> list[bytes]:
         return []
     payload = tcp + 4 * (frame[tcp + 12] >> 4)
     count = -(-(len(frame) - payload) // size) if size else 0
-    if tcp < ip + 20 or payload < tcp + 20 or not 0 < count <= _MOST_SEGMENTS:
+    if tcp < ip + 20 or payload < tcp + 20 or not 0 < count <= MAX_SEGMENTS:
         return []
 
     segments = []

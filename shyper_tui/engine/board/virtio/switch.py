@@ -1,4 +1,4 @@
-"""A learning Ethernet switch (IEEE 802.1D forwarding, without spanning tree)."""
+"""A learning Ethernet switch (IEEE 802.1D forwarding, without spanning tree) that knows the machines on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from shyper_tui.engine.board.virtio.net import Frame
 
-Deliver = Callable[[Frame], None]
+Deliver = Callable[[Frame], bool]
+"""Takes a frame for the device behind a port; False if it was dropped."""
+
 BROADCAST = b"\xff" * 6
 _HEADER = 14
 
@@ -14,17 +16,27 @@ _HEADER = 14
 class SwitchPort:
     """One socket of the switch. The device plugged in sends with `send` and gets frames through `deliver`.
 
-    Counters are from the switch's point of view: `in_` is what the device sent.
+    `vm` says whose device it is, `mac` which address it was configured with. Counters are from the switch's point of
+    view: `in_` is what the device sent, `out_` what the device took.
     """
 
-    def __init__(self, switch: Switch, name: str, deliver: Deliver | None) -> None:
+    def __init__(self, switch: Switch, name: str, deliver: Deliver | None, mac: bytes | None, vm: int | None) -> None:
         self._switch = switch
         self.name = name
         self.deliver = deliver
-        self.in_frames = self.in_bytes = self.out_frames = self.out_bytes = self.dropped = 0
+        self.mac = mac
+        self.vm = vm
+        self.in_frames = self.in_bytes = self.in_dropped = 0
+        self.out_frames = self.out_bytes = self.out_dropped = 0
 
-    def send(self, frame: Frame) -> None:
-        self._switch.forward(self, frame)
+    @property
+    def dropped(self) -> int:
+        """Frames that came to nothing here: sent ones without a way, and those that the device did not take."""
+        return self.in_dropped + self.out_dropped
+
+    def send(self, frame: Frame) -> int:
+        """Brings a frame of the device to where it belongs; returns at how many ports that was tried."""
+        return self._switch.forward(self, frame)
 
     def unplug(self) -> None:
         """Leaves the switch; frames sent afterwards are dropped."""
@@ -32,17 +44,26 @@ class SwitchPort:
 
 
 class Switch:
-    """Learns source addresses and sends frames to the port behind which their destination is.
+    """Sends frames to the port behind which their destination is.
 
-    Broadcast, multicast and unknown destinations go to all other ports. `capacity` bounds the address table: the
-    address heard least recently makes room. `max_ports` bounds the ports.
+    * A configured address is where it was configured, before its owner has sent anything and whoever else claims it in
+      a source address. Of two ports with the same one the later gets the frames. A frame to its sender's own
+      configured address comes back, as on Rust-Shyper's switch.
+    * Other source addresses are learned, at most `capacity` for each port: the one heard least recently makes room,
+      so no machine can crowd out what another has made known.
+    * Broadcast, multicast and unknown destinations go to all ports but those of the sender's VM, so that a VM that
+      bridges two of its interfaces makes no loop.
+
+    `max_ports` bounds the ports.
     """
 
-    def __init__(self, capacity: int = 1024, max_ports: int = 64) -> None:
+    def __init__(self, capacity: int = 256, max_ports: int = 64) -> None:
         self._capacity = capacity
         self._max_ports = max_ports
         self._ports: list[SwitchPort] = []
-        self._table: dict[bytes, SwitchPort] = {}  # in the order in which addresses were heard
+        self._configured: dict[bytes, SwitchPort] = {}
+        self._learned: dict[bytes, SwitchPort] = {}
+        self._heard: dict[SwitchPort, dict[bytes, None]] = {}  # learned addresses of each port, oldest first
 
     @property
     def ports(self) -> tuple[SwitchPort, ...]:
@@ -50,45 +71,69 @@ class Switch:
 
     @property
     def table(self) -> dict[bytes, SwitchPort]:
-        """A copy of the address table."""
-        return dict(self._table)
+        """A copy of the address table, learned and configured."""
+        return self._learned | self._configured
 
-    def attach(self, name: str, deliver: Deliver | None = None) -> SwitchPort:
-        """A new port. `deliver` may be set later, once the device exists."""
+    def attach(
+        self, name: str, deliver: Deliver | None = None, *, mac: bytes | None = None, vm: int | None = None
+    ) -> SwitchPort:
+        """A new port. `deliver` may be set later, once the device exists. Raises ValueError when there is none left."""
         if len(self._ports) >= self._max_ports:
             raise ValueError(f"{name}: all {self._max_ports} ports of the switch are in use")
-        port = SwitchPort(self, name, deliver)
+        port = SwitchPort(self, name, deliver, mac, vm)
         self._ports.append(port)
+        self._heard[port] = {}
+        self._configure()
         return port
 
     def detach(self, port: SwitchPort) -> None:
         if port in self._ports:
             self._ports.remove(port)
-            self._table = {mac: owner for mac, owner in self._table.items() if owner is not port}
+            for mac in self._heard.pop(port):
+                del self._learned[mac]
+            self._configure()
 
-    def forward(self, source: SwitchPort, frame: Frame) -> None:
-        """Brings one frame from `source` to where it belongs."""
+    def _configure(self) -> None:
+        self._configured = {port.mac: port for port in self._ports if port.mac is not None and not port.mac[0] & 1}
+
+    def forward(self, source: SwitchPort, frame: Frame) -> int:
+        """Brings one frame from `source` to where it belongs; returns at how many ports that was tried."""
         data = frame.data
-        if source not in self._ports or len(data) < _HEADER:
-            source.dropped += 1
-            return
+        if source not in self._heard or len(data) < _HEADER:
+            source.in_dropped += 1
+            return 0
         source.in_frames += 1
         source.in_bytes += len(data)
         self._learn(data[6:12], source)
         destination = data[0:6]
-        owner = None if destination[0] & 1 else self._table.get(destination)
+        owner = self._configured.get(destination)
+        if owner is not None:
+            return self._hand(owner, frame)
+        owner = self._learned.get(destination)
         if owner is source:
-            return  # the destination is on the same side
-        for port in (owner,) if owner is not None else self.ports:
-            if port is not source and port.deliver is not None:
-                port.out_frames += 1
-                port.out_bytes += len(data)
-                port.deliver(frame)
+            return 0  # the destination is on the same side
+        if owner is not None:
+            return self._hand(owner, frame)
+        targets = [port for port in self._ports if port is not source and (port.vm is None or port.vm != source.vm)]
+        return sum([self._hand(port, frame) for port in targets])
+
+    def _hand(self, port: SwitchPort, frame: Frame) -> int:
+        if port.deliver is not None and port.deliver(frame):
+            port.out_frames += 1
+            port.out_bytes += len(frame.data)
+        else:
+            port.out_dropped += 1
+        return 1
 
     def _learn(self, mac: bytes, port: SwitchPort) -> None:
-        if mac[0] & 1:
-            return  # no device has a group address
-        self._table.pop(mac, None)
-        if len(self._table) >= self._capacity:
-            del self._table[next(iter(self._table))]
-        self._table[mac] = port
+        if mac[0] & 1 or mac in self._configured:
+            return  # no device has a group address; a configured one is known
+        before = self._learned.get(mac)
+        if before is not None:
+            del self._heard[before][mac]
+        heard = self._heard[port]
+        if len(heard) >= self._capacity:
+            oldest = next(iter(heard))
+            del heard[oldest], self._learned[oldest]
+        heard[mac] = None
+        self._learned[mac] = port

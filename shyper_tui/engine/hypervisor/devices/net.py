@@ -11,11 +11,13 @@ NET_FEATURES = 0x0023_7DA3
 """CSUM, GUEST_CSUM, MAC, the TSO, UFO and ECN bits, STATUS, CTRL_VQ, GUEST_ANNOUNCE: frames keep their sender's
 metadata."""
 
+
 def build_net(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
+    """A network device with the address in its `cfg_list`. The switch knows that address from now on."""
     if len(device.cfg_list) < 6:
         raise VmError(f"device {device.name}: its cfg_list must be the 6 bytes of a MAC address")
-    net = Net(bytes(value & 0xFF for value in device.cfg_list[:6]), features=NET_FEATURES)
-    port = environment.switch.attach(f"vm{vm.id} {device.name}", net.deliver)
-    net.port = port
-    vm.releases.append(port.unplug)
+    mac = bytes(value & 0xFF for value in device.cfg_list[:6])
+    net = Net(mac, features=NET_FEATURES, timebase=environment.timebase, sent_length=True)
+    net.port = environment.switch.attach(f"vm{vm.id} {device.name}", net.deliver, mac=mac, vm=vm.id)
+    vm.releases.append(net.port.unplug)
     attach_virtio(vm, device, net)

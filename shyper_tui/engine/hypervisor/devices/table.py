@@ -6,6 +6,7 @@ from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, 
 from shyper_tui.engine.hypervisor.devices.block import build_block
 from shyper_tui.engine.hypervisor.devices.console import build_console
 from shyper_tui.engine.hypervisor.devices.environment import Builder, Environment
+from shyper_tui.engine.hypervisor.devices.message_ring import build_message_ring
 from shyper_tui.engine.hypervisor.devices.net import build_net
 from shyper_tui.engine.hypervisor.layout import VPLIC_LENGTH
 from shyper_tui.engine.hypervisor.vm import Vm
@@ -32,15 +33,11 @@ def _plic(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
         vm.bus.attach(device.base_ipa, VPLIC_LENGTH, vm.vplic, device.name)
 
 
-def _shyper(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
-    vm.mailbox_irq = device.irq_id or None
-
-
 BUILDERS: dict[int, Builder] = {
     DeviceType.PLIC: _plic,
     DeviceType.VIRTIO_BLK: build_block,
     DeviceType.VIRTIO_BLK_MEDIATED: build_block,
     DeviceType.VIRTIO_NET: build_net,
     DeviceType.VIRTIO_CONSOLE: build_console,
-    DeviceType.SHYPER: _shyper,
+    DeviceType.SHYPER: build_message_ring,
 }
