@@ -34,8 +34,8 @@ def test_base(guest: Caller) -> None:
 
 
 def test_probe(guest: Caller) -> None:
-    present = [0x10, TIME, IPI, RFENCE, HSM, SRST, DBCN, 1, 2]
-    absent = [0, 3, 4, 5, 6, 7, 0x504D55, 0x53555350, 0x43505043, 0x4E41434C, 0x535441, 0xFFFF_FFFF_0000_0010]
+    present = [0x10, TIME, IPI, RFENCE, HSM, SRST, DBCN, *range(9)]
+    absent = [9, 15, 0x504D55, 0x53555350, 0x43505043, 0x4E41434C, 0x535441, 0xFFFF_FFFF_0000_0010]
     results = guest.perform(*[Call(0x10, 3, (extension,)) for extension in (*present, *absent)])
     assert results == [(0, 1)] * len(present) + [(0, 0)] * len(absent)
 
@@ -53,6 +53,16 @@ def test_hart_masks(guest: Caller) -> None:
     calls += [Call(RFENCE, 0, (0b111, 0)), Call(RFENCE, 2, (0b111, 0, 0x8000_0000, 0x5000, 3))]
     one = [(0, 0)] * len(good) + [(INVALID_PARAM, 0)] * len(bad)
     assert guest.perform(*calls) == [*one, *one, (0, 0), (0, 0)]
+
+
+def test_the_range_of_a_remote_fence(guest: Caller) -> None:
+    everyone, top = (0, ALL_HARTS), (1 << 64) - 0x1000
+    good = [(0, 0), (0, ALL_HARTS), (0x1000, ALL_HARTS), (0x1234, 0x10), (0x1000, 0), (top, 0x1000), (0, 1 << 40)]
+    bad = [(top, 0x1001), (3, ALL_HARTS - 1), (1 << 63, (1 << 63) + 1)]
+    calls = [Call(RFENCE, 1, (*everyone, *area)) for area in good + bad]
+    calls += [Call(RFENCE, 2, (*everyone, *area, 5)) for area in good + bad]
+    results = [(0, 0)] * len(good) + [(INVALID_ADDRESS, 0)] * len(bad)
+    assert guest.perform(*calls) == results * 2
 
 
 def test_hsm_starts_each_hart_once(guest: Caller) -> None:
@@ -129,13 +139,13 @@ def test_the_debug_console_reads_guest_physical_memory_and_nothing_else(guest: C
         (INVALID_PARAM, 0),
         (INVALID_PARAM, 0),
         (0, 0),
-        (0, 64 << 10),
+        (0, 4 << 10),
         (0, 0),
         (INVALID_PARAM, 0),
         (0, 0x1234),
         (-1, 0x1234),
     ]
-    assert bytes(guest.station.consoles[1]) == b"\xd0\x0d\xfe\xed" + bytes(64 << 10) + b"AB"
+    assert bytes(guest.station.consoles[1]) == b"\xd0\x0d\xfe\xed" + bytes(4 << 10) + b"AB"
 
 
 def test_typed_bytes_arrive_through_the_debug_console(guest: Caller) -> None:

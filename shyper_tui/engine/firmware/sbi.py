@@ -21,8 +21,14 @@ SPEC_VERSION = 0x0200_0000
 class Extension(IntEnum):
     """Extension ids (register a7)."""
 
+    LEGACY_SET_TIMER = 0x00
     LEGACY_CONSOLE_PUTCHAR = 0x01
     LEGACY_CONSOLE_GETCHAR = 0x02
+    LEGACY_CLEAR_IPI = 0x03
+    LEGACY_SEND_IPI = 0x04
+    LEGACY_REMOTE_FENCE_I = 0x05
+    LEGACY_REMOTE_SFENCE_VMA = 0x06
+    LEGACY_REMOTE_SFENCE_VMA_ASID = 0x07
     LEGACY_SHUTDOWN = 0x08
     BASE = 0x10
     TIME = 0x54494D45
@@ -55,6 +61,8 @@ class HsmState(IntEnum):
     START_PENDING = 2
     STOP_PENDING = 3
     SUSPENDED = 4
+    SUSPEND_PENDING = 5
+    RESUME_PENDING = 6
 
 
 class ResetType(IntEnum):

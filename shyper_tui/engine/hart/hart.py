@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -69,7 +69,14 @@ class Registers:
         return 32
 
     def list(self) -> list[int]:
+        """All 32, in order."""
         return list(self._words[:32])
+
+    def fill(self, values: Sequence[int]) -> None:
+        """Set all 32; register 0 stays zero where it is fixed."""
+        self._words[:32] = values
+        if self._zero:
+            self._words[0] = 0
 
 
 class CsrFile:
@@ -289,6 +296,10 @@ class Hart:
     def hlvx(self, va: int) -> int:
         """HLVX.HU: a 16-bit parcel that is executable for the guest."""
         return self.hlv(va, 2, LOAD_EXECUTABLE)
+
+    def hlvx_word(self, va: int) -> int:
+        """HLVX.WU: 32 bits that are executable for the guest."""
+        return self.hlv(va, 4, LOAD_EXECUTABLE)
 
     def hsv(self, va: int, size: int, value: int) -> None:
         room = 4096 - (va & 4095)

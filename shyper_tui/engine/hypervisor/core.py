@@ -1,8 +1,9 @@
 """A physical core: the vCPUs bound to it, who runs, who waits, and messages from other cores.
 
-Round robin with a time slice when several vCPUs want the core; a vCPU that is woken goes first while it has budget
-left, so
-its timer is exact. A single vCPU runs undisturbed: its WFI waits in the hart and no slice timer is set.
+Several vCPUs that want the core take turns of one time slice. Every tick that a vCPU uses is counted (`Vcpu.runtime`)
+and the one that has had least goes next: with vCPUs that never wait this is round robin. One that is woken runs at once
+unless it has had more than the vCPU that runs, so the timer of a vCPU that uses less than its share is exact, and
+waking often gains nothing. A single vCPU runs undisturbed: its WFI waits in the hart and no slice timer is set.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.firmware.sbi import Extension
-from shyper_tui.engine.hypervisor.layout import SLICE
+from shyper_tui.engine.hypervisor.layout import SLICE, TRAP_TICKS
 from shyper_tui.engine.hypervisor.vcpu import HSTATUS_VTW, NEVER, SSTATUS_SIE, Vcpu, VcpuState
 
 HEDELEG = 0xB1FF
@@ -31,7 +32,7 @@ Message = Callable[[], None]
 
 class Core:
     """Hart `hart` and its vCPUs; `report` takes lines for the log. `current` is loaded on the hart, `ready` want to
-    run, `waiting` are in WFI."""
+    run (longest waiting first), `waiting` are in WFI."""
 
     def __init__(self, hart: HartPort, firmware: Firmware, report: Callable[[str], None]) -> None:
         self.hart = hart
@@ -39,11 +40,15 @@ class Core:
         self._firmware = firmware
         self._report = report
         self.current: Vcpu | None = None
-        self.ready: deque[Vcpu] = deque()
+        self.ready: list[Vcpu] = []
         self.waiting: list[Vcpu] = []
         self.messages: deque[Message] = deque()
         self._slice_start = 0
+        self._counted_to = 0  # `current.runtime` holds what it used before this time
+        self._floor = 0  # runtime that a vCPU which has waited long is taken to have had, plus one slice
         self._changed = False
+        self._interrupted = False  # this trap is an interrupt of the core's own, not the current vCPU's doing
+        self._armed = NEVER
 
     def set_up(self) -> None:
         """HS-level CSRs of this hart, once after it has started."""
@@ -68,6 +73,7 @@ class Core:
         """Software interrupt: clear it, then do all the work that is queued."""
         csr = self.hart.csr
         csr.sip = csr.sip & ~SIP_SSIP
+        self._interrupted = True
         while self.messages:
             message = self.messages.popleft()
             try:
@@ -79,18 +85,20 @@ class Core:
 
     def start(self, vcpu: Vcpu) -> None:
         """`vcpu` has been given its first registers: it is the next to run."""
-        vcpu.state = VcpuState.READY
-        vcpu.budget = SLICE
-        vcpu.woken = True
         self.hart.hfence_gvma(vmid=vcpu.vm.stage2.vmid)  # the VMID may have belonged to another VM before
-        self.ready.appendleft(vcpu)
-        self._changed = True
+        self._join(vcpu)
 
     def block(self) -> None:
-        """The current vCPU has nothing to do until one of its interrupts."""
+        """The current vCPU executed WFI: it has nothing to do until one of its interrupts."""
+        csr = self.hart.csr
+        if not csr.hip & csr.hie:  # else WFI ends at once
+            self.sleep()
+
+    def sleep(self) -> None:
+        """Take the current vCPU off the hart until one of its interrupts, which may be pending already."""
         vcpu = self._unload()
-        if vcpu.interrupt_pending(self._now()):
-            self.ready.append(vcpu)
+        if vcpu.interrupt_pending(self.now()):
+            self._join(vcpu)
         else:
             vcpu.state = VcpuState.SLEEP
             vcpu.waiting = True
@@ -111,22 +119,17 @@ class Core:
 
     def put_back(self, vcpu: Vcpu) -> None:
         """A paused vCPU may run again."""
-        vcpu.state = VcpuState.READY
-        self.ready.append(vcpu)
-        self._changed = True
+        self._join(vcpu)
 
     def notice(self, vcpu: Vcpu) -> None:
         """An interrupt of `vcpu` has changed: wake it if that ends its WFI."""
-        if vcpu.waiting and vcpu.interrupt_pending(self._now()):
+        if vcpu.waiting and vcpu.interrupt_pending(self.now()):
             self._wake(vcpu)
-
-    def time_on_core(self, vcpu: Vcpu) -> int:
-        """Ticks for which `vcpu` has been on this core since it was made."""
-        return vcpu.ran + (self._now() - self._slice_start if vcpu is self.current else 0)
 
     def timer(self) -> None:
         """The core's supervisor timer: a waiting vCPU's timer is due, or the slice is over."""
         self._changed = True
+        self._interrupted = True
 
     # Leaving HS-mode
 
@@ -134,80 +137,110 @@ class Core:
         """End of a trap: go on with the current vCPU, with the one whose turn it is, or wait."""
         if self._changed or self.current is None:
             self._schedule()
+        self._interrupted = False
         if self.current is not None:
             self.hart.sret()
         else:
             self._idle()
 
     def _schedule(self) -> None:
-        now = self._now()
-        for vcpu in [vcpu for vcpu in self.waiting if vcpu.interrupt_pending(now)]:
-            self._wake(vcpu)
+        now = self.now()
+        if self.waiting:
+            for vcpu in [vcpu for vcpu in self.waiting if vcpu.interrupt_pending(now)]:
+                self._wake(vcpu)
+        self._interrupted = False
         if self.current is not None and self.ready:
-            self._yield(now)
+            self._count(now)
+            self._yield(self.current, now)
         if self.current is None and self.ready:
-            vcpu = self.ready.popleft()
-            if vcpu.budget <= 0:
-                vcpu.budget = SLICE
-            vcpu.end_suspend()
-            vcpu.load(self.hart)
-            self.current = vcpu
-            self._slice_start = now
+            self._dispatch(self._next(), now)
+        for vcpu in self.ready:
+            vcpu.woken = False
         self._changed = False
         self._set_sharing()
         self._arm()
 
-    def _yield(self, now: int) -> None:
-        """Others want the core: the current vCPU goes to the end when its slice is over, behind a woken one
-        otherwise."""
-        current = self.current
-        assert current is not None
-        left = current.budget - (now - self._slice_start)
-        if left <= 0:
+    def _next(self) -> Vcpu:
+        """Whose turn it is: the ready vCPU that has had least, of equals the one that has waited longest."""
+        return min(self.ready, key=_runtime)
+
+    def _yield(self, current: Vcpu, now: int) -> None:
+        """Others want the core: `current` leaves it when its slice is over or one that is due more has just come."""
+        slice_over = now - self._slice_start >= SLICE
+        if not slice_over and not any(vcpu.woken for vcpu in self.ready):
+            return
+        least = self._next().runtime
+        if least < current.runtime or (slice_over and least == current.runtime):
             self._unload()
-            current.budget = SLICE
             self.ready.append(current)
-        elif self.ready[0].budget > 0 and self.ready[0].woken:
-            self._unload()
-            self.ready.insert(1, current)
-        for vcpu in self.ready:
-            vcpu.woken = False
+        elif slice_over:
+            self._slice_start = now
+
+    def _dispatch(self, vcpu: Vcpu, now: int) -> None:
+        self.ready.remove(vcpu)
+        self._floor = max(self._floor, vcpu.runtime)
+        vcpu.woken = False
+        vcpu.end_suspend()
+        vcpu.load(self.hart)
+        self.current = vcpu
+        self._slice_start = self._counted_to = now
+
+    def _join(self, vcpu: Vcpu) -> None:
+        """`vcpu` wants to run. However long it has waited, that gives it no more than one slice ahead of the others."""
+        if self.current is not None:
+            self._count(self.now())
+        others = [*self.ready, self.current] if self.current is not None else self.ready
+        if others:
+            self._floor = max(self._floor, min(map(_runtime, others)))
+        vcpu.runtime = max(vcpu.runtime, self._floor - SLICE)
+        vcpu.state = VcpuState.READY
+        vcpu.woken = True
+        self.ready.append(vcpu)
+        self._changed = True
 
     def _wake(self, vcpu: Vcpu) -> None:
         self.waiting.remove(vcpu)
         vcpu.waiting = False
-        vcpu.state = VcpuState.READY
-        if vcpu.budget > 0:
-            vcpu.woken = True
-            self.ready.appendleft(vcpu)
-        else:
-            vcpu.budget = SLICE
-            self.ready.append(vcpu)
-        self._changed = True
+        self._join(vcpu)
+        if self._interrupted and self.current is not None:
+            # the interrupt took its time from the current vCPU and was for this one
+            self.current.runtime -= TRAP_TICKS
+            vcpu.runtime += TRAP_TICKS
+            self._interrupted = False
 
     def _unload(self) -> Vcpu:
         vcpu = self.current
         assert vcpu is not None
+        self._count(self.now())
         vcpu.save(self.hart)
-        ran = self._now() - self._slice_start
-        vcpu.budget -= ran
-        vcpu.ran += ran
         self.current = None
         self._changed = True
         return vcpu
 
+    def _count(self, now: int) -> None:
+        """Add what the current vCPU has used up to now."""
+        assert self.current is not None
+        self.current.runtime += now - self._counted_to
+        self._counted_to = now
+
     def _set_sharing(self) -> None:
-        """WFI traps while another vCPU could use the core, else it waits in the hart."""
+        """WFI traps while other vCPUs live on the core, so that waiting is not counted as running; that of a single
+        one waits in the hart."""
         if self.current is not None:
-            hstatus = self.hart.csr.hstatus
-            self.hart.csr.hstatus = hstatus | HSTATUS_VTW if self.ready else hstatus & ~HSTATUS_VTW
+            csr = self.hart.csr
+            hstatus = csr.hstatus
+            wanted = hstatus | HSTATUS_VTW if self.ready or self.waiting else hstatus & ~HSTATUS_VTW
+            if wanted != hstatus:
+                csr.hstatus = wanted
 
     def _arm(self) -> None:
         """Set the core's timer to the next thing it must do."""
         deadline = min((vcpu.timer_deadline() for vcpu in self.waiting), default=NEVER)
         if self.current is not None and self.ready:
-            deadline = min(deadline, self._slice_start + self.current.budget)
-        self._firmware.call(self.hart, Extension.TIME, 0, [deadline])
+            deadline = min(deadline, self._slice_start + SLICE)
+        if deadline != self._armed:
+            self._armed = deadline
+            self._firmware.call(self.hart, Extension.TIME, 0, [deadline])
 
     def _idle(self) -> None:
         self._clear_guest()
@@ -222,5 +255,10 @@ class Core:
         csr.hvip = 0
         csr.vstimecmp = NEVER
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """The hart's time in ticks."""
         return self.hart.csr.time
+
+
+def _runtime(vcpu: Vcpu) -> int:
+    return vcpu.runtime

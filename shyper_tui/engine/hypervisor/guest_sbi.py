@@ -1,4 +1,7 @@
-"""SBI 2.0 as guests see it: hart ids are vCPU indices, addresses are guest-physical, nothing reaches another VM."""
+"""SBI 2.0 as guests see it: hart ids are vCPU indices, addresses are guest-physical, nothing reaches another VM.
+
+The legacy calls of SBI 0.1 are in `legacy_sbi`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.firmware.console import terminal_lines
 from shyper_tui.engine.firmware.sbi import (
+    MASK64,
     NO_RETURN,
     SPEC_VERSION,
     SUCCESS,
@@ -18,9 +22,9 @@ from shyper_tui.engine.firmware.sbi import (
     SbiResult,
     SbiTable,
     failure,
-    legacy,
     select_harts,
 )
+from shyper_tui.engine.hypervisor.layout import PAGE
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
@@ -30,8 +34,11 @@ TABLE: SbiTable[Hypervisor, Vcpu] = SbiTable()
 Args = Sequence[int]
 
 IMPLEMENTATION_ID, IMPLEMENTATION_VERSION, MIMPID = 4, 0x400, 3
-CONSOLE_CHUNK = 64 << 10
-"""Most bytes one DBCN call moves."""
+CONSOLE_CHUNK = 4 << 10
+"""Most bytes one DBCN call moves: the specification lets a call do less than it was asked, and a guest that writes
+without end shall not take more of the host's time than of its own."""
+MAX_FENCED_PAGES = 8
+"""A larger remote fence drops everything, which costs less than going page by page."""
 REMOTE_FENCE_I, REMOTE_HFENCE_VVMA_ASID, REMOTE_HFENCE_VVMA = 0, 5, 6
 
 
@@ -72,46 +79,51 @@ def set_timer(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
     return SUCCESS
 
 
-def _targets(vcpu: Vcpu, args: Args) -> list[Vcpu] | None:
-    """The vCPUs of a hart mask in args[0..1]."""
-    selected = select_harts(args[0], args[1], range(len(vcpu.vm.vcpus)))
-    return None if selected is None else [vcpu.vm.vcpus[index] for index in selected]
-
-
 @TABLE.on(Extension.IPI, 0)
 def send_ipi(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    targets = _targets(vcpu, args)
-    if targets is None:
+    selected = select_harts(args[0], args[1], range(len(vcpu.vm.vcpus)))
+    if selected is None:
         return failure(SbiError.INVALID_PARAM)
-    for target in targets:
-        hypervisor.send_software(target)
+    for index in selected:
+        hypervisor.send_software(vcpu.vm.vcpus[index])
     return SUCCESS
 
 
-def _fence(hypervisor: Hypervisor, vcpu: Vcpu, function: int, args: Args) -> SbiResult:
-    """Pass a remote fence on to the harts of the selected vCPUs; it acts on the caller's VMID there."""
-    targets = _targets(vcpu, args)
-    if targets is None:
+def remote_fence(hypervisor: Hypervisor, vcpu: Vcpu, function: int, args: Args) -> SbiResult:
+    """Fence the harts of the vCPUs in the hart mask args[0..1], for the range args[2..3] of the caller's VMID.
+
+    Start and size 0, or size all ones, mean every address. `function` is the firmware's.
+    """
+    selected = select_harts(args[0], args[1], range(len(vcpu.vm.vcpus)))
+    if selected is None:
         return failure(SbiError.INVALID_PARAM)
+    start, size = args[2], args[3]
+    everything = size == MASK64 or start == size == 0
+    if not everything and start + size > 1 << 64:
+        return failure(SbiError.INVALID_ADDRESS)
+    if everything or size > MAX_FENCED_PAGES * PAGE:
+        start = size = 0
+    elif size == 0:
+        return SUCCESS
     mask = 0
-    for target in targets:
-        mask |= 1 << target.core.hart_id
-    return hypervisor.firmware.call(vcpu.core.hart, Extension.RFENCE, function, [mask, 0, *args[2:5]])
+    for index in selected:
+        mask |= 1 << vcpu.vm.vcpus[index].core.hart_id
+    return hypervisor.firmware.call(vcpu.core.hart, Extension.RFENCE, function, [mask, 0, start, size, args[4]])
 
 
 @TABLE.on(Extension.RFENCE, 0)
 def remote_fence_i(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    return _fence(hypervisor, vcpu, REMOTE_FENCE_I, args)
+    return remote_fence(hypervisor, vcpu, REMOTE_FENCE_I, (args[0], args[1], 0, 0, 0))
 
 
 @TABLE.on(Extension.RFENCE, 1)
 def remote_sfence_vma(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    return _fence(hypervisor, vcpu, REMOTE_HFENCE_VVMA, args)
+    return remote_fence(hypervisor, vcpu, REMOTE_HFENCE_VVMA, args)
 
 
 @TABLE.on(Extension.RFENCE, 2)
 def remote_sfence_vma_asid(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    return _fence(hypervisor, vcpu, REMOTE_HFENCE_VVMA_ASID, args)
+    return remote_fence(hypervisor, vcpu, REMOTE_HFENCE_VVMA_ASID, args)
 
 
 @TABLE.on(Extension.HSM, 0)
@@ -126,14 +138,8 @@ def hart_start(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
     if not vm.memory.contains(address, 2):
         return failure(SbiError.INVALID_ADDRESS)
     target.hsm = HsmState.START_PENDING
-
-    def begin() -> None:
-        if target.hsm is HsmState.START_PENDING:
-            target.fresh(address, target.index, opaque)
-            target.hsm = HsmState.STARTED
-            target.core.start(target)
-
-    hypervisor.on_core(target.core, begin)
+    target.start_at = (address, opaque)
+    hypervisor.on_core(target.core, target.begin)
     return SUCCESS
 
 
@@ -148,7 +154,8 @@ def hart_stop(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
 def hart_get_status(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
     if args[0] >= len(vcpu.vm.vcpus):
         return failure(SbiError.INVALID_PARAM)
-    return SbiResult(0, int(vcpu.vm.vcpus[args[0]].hsm))
+    target = vcpu.vm.vcpus[args[0]]
+    return SbiResult(0, HsmState.RESUME_PENDING if target.suspend_ended else int(target.hsm))
 
 
 @TABLE.on(Extension.HSM, 3)
@@ -164,7 +171,7 @@ def hart_suspend(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
     x[10] = x[11] = 0
     vcpu.hsm = HsmState.SUSPENDED
     vcpu.resume_at = (args[1], args[2]) if kind else None
-    vcpu.core.block()
+    vcpu.core.sleep()
     return NO_RETURN
 
 
@@ -205,21 +212,3 @@ def console_read(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
 def console_write_byte(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
     vcpu.vm.console.write(terminal_lines(bytes([args[0] & 0xFF])))
     return SUCCESS
-
-
-@TABLE.on(Extension.LEGACY_CONSOLE_PUTCHAR, None)
-def legacy_putchar(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    vcpu.vm.console.write(terminal_lines(bytes([args[0] & 0xFF])))
-    return legacy(0)
-
-
-@TABLE.on(Extension.LEGACY_CONSOLE_GETCHAR, None)
-def legacy_getchar(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    data = vcpu.vm.console.take(1)
-    return legacy(data[0] if data else -1)
-
-
-@TABLE.on(Extension.LEGACY_SHUTDOWN, None)
-def legacy_shutdown(hypervisor: Hypervisor, vcpu: Vcpu, args: Args) -> SbiResult:
-    hypervisor.manager.guest_reset(vcpu.vm, ResetType.SHUTDOWN)
-    return NO_RETURN

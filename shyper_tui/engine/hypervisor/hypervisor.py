@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter_ns
 
 from shyper_tui.engine.firmware.firmware import Firmware
@@ -85,21 +86,32 @@ class Hypervisor:
     def set_external(self, vcpu: Vcpu, level: bool) -> None:
         """The vPLIC's output for `vcpu` has changed."""
         vcpu.external = level
-
-        def apply() -> None:
-            vcpu.apply_external()
-            vcpu.core.notice(vcpu)
-
-        self.on_core(vcpu.core, apply)
+        self._changed(vcpu, vcpu.apply_external)
 
     def send_software(self, vcpu: Vcpu) -> None:
         """An IPI for `vcpu`."""
+        self._changed(vcpu, vcpu.raise_software)
 
-        def apply() -> None:
-            vcpu.raise_software()
-            vcpu.core.notice(vcpu)
+    def _changed(self, vcpu: Vcpu, apply: Callable[[], None]) -> None:
+        """Do `apply`, which changes an interrupt of `vcpu`, and wake the vCPU if that ends its WFI.
 
-        self.on_core(vcpu.core, apply)
+        Only a vCPU that is on another core's hart, or that must be woken there, costs that core an interrupt: one that
+        cannot notice (it has stopped, or waits for its turn anyway) lets its senders cost its neighbours nothing.
+        """
+        core = vcpu.core
+
+        def change() -> None:
+            apply()
+            core.notice(vcpu)
+
+        if core is self._active:
+            change()
+        elif vcpu.loaded:
+            core.post(change)
+        else:
+            apply()
+            if vcpu.waiting and vcpu.interrupt_pending(core.now()):
+                core.post(partial(core.notice, vcpu))
 
     def record(self, vcpu: Vcpu, trap: Trap, reason: str, instruction: int = 0) -> ExitRecord:
         """Keep what a VM did wrong."""

@@ -12,6 +12,8 @@ MAX_VMS = 8
 TICKS_PER_SECOND = 10_000_000
 SLICE = TICKS_PER_SECOND // 100
 """Time slice of a vCPU that shares its core: 10 ms."""
+TRAP_TICKS = TICKS_PER_SECOND // 100_000
+"""What the machine lets pass in a trap to software written in Python: 10 µs."""
 
 HVC_IRQ = 69
 """Source number of messages from the hypervisor to a VM."""

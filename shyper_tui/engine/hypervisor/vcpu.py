@@ -62,11 +62,12 @@ class Vcpu:
         self.hsm = HsmState.STOPPED
         self.loaded = False
         self.waiting = False  # in WFI on a shared core
-        self.woken = False  # an interrupt ended its WFI and it has not run since
+        self.woken = False  # it became ready and the core has not yet looked whether it goes first
         self.paused = False
-        self.budget = 0
+        self.runtime = 0  # ticks it has used of its core, as the core counts them
         self.ran = 0  # ticks on its core, without those since it was loaded
         self.external = False
+        self.start_at = (0, 0)  # (pc, opaque) of the start that is pending
         self.resume_at: tuple[int, int] | None = None  # (pc, opaque) after a non-retentive suspend
         self.fresh()
 
@@ -89,6 +90,18 @@ class Vcpu:
         if self.external:
             self.csrs["hvip"] = VSEIP
 
+    def begin(self) -> None:
+        """Do the pending HSM start: the vCPU runs from `start_at`, or as soon as its VM is no longer paused."""
+        if self.hsm is not HsmState.START_PENDING:
+            return  # the VM has been stopped since
+        pc, opaque = self.start_at
+        self.fresh(pc, self.index, opaque)
+        self.hsm = HsmState.STARTED
+        if self.paused:
+            self.state = VcpuState.SLEEP
+        else:
+            self.core.start(self)
+
     def end_suspend(self) -> None:
         """Leave SBI hart_suspend: a non-retentive one goes on as after a start, its timer and interrupts kept."""
         if self.resume_at is not None:
@@ -110,14 +123,11 @@ class Vcpu:
             setattr(csr, name, self.csrs[name])
         status = csr.sstatus & ~(SSTATUS_SPP | SSTATUS_FS | SSTATUS_SIE | SSTATUS_SUM | SSTATUS_MXR)
         csr.sstatus = status | FS_DIRTY  # writable while the registers are filled
-        for index in range(32):
-            hart.f[index] = self.f[index]
+        hart.f.fill(self.f)
         csr.fcsr = self.fcsr
         csr.sstatus = status | FS_CLEAN | SSTATUS_SPIE | (SSTATUS_SPP if self.supervisor else 0)
         csr.hstatus = HSTATUS_SPV | (HSTATUS_SPVP if self.supervisor else 0) | HSTATUS_VSXL_64
-        x = hart.x
-        for index in range(1, 32):
-            x[index] = self.x[index]
+        hart.x.fill(self.x)
         csr.sepc = self.pc
         self.loaded = True
         self.state = VcpuState.RUNNING
@@ -125,16 +135,13 @@ class Vcpu:
     def save(self, hart: HartPort) -> None:
         """Take the vCPU off `hart` after a trap from it."""
         csr = hart.csr
-        x = hart.x
-        for index in range(1, 32):
-            self.x[index] = x[index]
+        self.x = hart.x.list()
         self.pc = csr.sepc
         self.supervisor = bool(csr.sstatus & SSTATUS_SPP)
         for name in VS_CSRS:
             self.csrs[name] = getattr(csr, name)
         if csr.sstatus & SSTATUS_FS == FS_DIRTY:
-            for index in range(32):
-                self.f[index] = hart.f[index]
+            self.f = hart.f.list()
             self.fcsr = csr.fcsr
         self.loaded = False
         if self.state is VcpuState.RUNNING:
@@ -160,19 +167,26 @@ class Vcpu:
         self._set_hvip(VSSIP, True)
 
     def pause(self) -> None:
-        """Leave the core until `unpause`; a stopped vCPU is not concerned."""
-        if self.hsm in (HsmState.STARTED, HsmState.SUSPENDED) and not self.paused:
-            self.core.remove(self)
+        """Leave the core until `unpause`; one that is stopped only remembers it."""
+        if not self.paused:
             self.paused = True
+            if self.hsm in (HsmState.STARTED, HsmState.SUSPENDED):
+                self.core.remove(self)
 
     def unpause(self) -> None:
         if self.paused:
             self.paused = False
-            self.core.put_back(self)
+            if self.hsm in (HsmState.STARTED, HsmState.SUSPENDED):
+                self.core.put_back(self)
 
     def set_timer(self, deadline: int) -> None:
         """SBI set_timer of the vCPU that runs now."""
         self.core.hart.csr.vstimecmp = deadline
+
+    @property
+    def suspend_ended(self) -> bool:
+        """Whether an interrupt has ended its SBI suspend and it waits for its core."""
+        return self.hsm is HsmState.SUSPENDED and not self.waiting and not self.paused
 
     def _set_hvip(self, bit: int, level: bool) -> None:
         if self.loaded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.sbi import MASK64
-from shyper_tui.engine.hypervisor import guest_sbi
+from shyper_tui.engine.hypervisor import guest_sbi, legacy_sbi
 from shyper_tui.engine.hypervisor.calls import call
 from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
 ECALL_FROM_VS = 10
+CALLS = (guest_sbi, legacy_sbi)
+"""The modules whose functions are in the table."""
 HYPERCALL_FIRST, HYPERCALL_LAST = 0x0A00_0000, 0x0AFF_FFFF
 
 
