@@ -91,6 +91,7 @@ static const struct command commands[] = {
     {"shyper", "vm delconfig N", "take a configuration back", shyper_command},
     {"shyper", "vm state N", "what VM N does", shyper_command},
     {"shyper", "vm getvmid", "the id of this VM", shyper_command},
+    {"shyper", "system daemon [N...|hold|go]", "RAM disks of N sectors for guests", shyper_command},
     {"shyper", "system test|reboot|shutdown", "the whole machine", shyper_command},
     {"console", "N", "console of VM N", console_command},
     {0},

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon.h"
 #include "hypercall.h"
 #include "print.h"
 #include "sbi.h"
@@ -142,7 +143,10 @@ static bool vm_command(int argc, char **argv)
 void shyper_command(int argc, char **argv)
 {
     const char *group = argc > 2 ? argv[1] : "";
-    if (!strcmp(group, "system") && argc == 3)
+    if (!strcmp(group, "system") && !strcmp(argv[2], "daemon")) {
+        if (!daemon_command(argc - 3, argv + 3))
+            shell_usage(argv);
+    } else if (!strcmp(group, "system") && argc == 3)
         system_command(argv[2], argv);
     else if (strcmp(group, "vm") || !vm_command(argc, argv))
         shell_usage(argv);
