@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from shyper_tui.commands.engine_options import EngineChoice
 
+if TYPE_CHECKING:
+    from shyper_tui.config import Diagnostic
+
 _COLOURS = {"error": "red", "warning": "yellow", "portable": "cyan"}
+_FILE = click.Path(exists=True, dir_okay=False)
 
 
 class Finding(Protocol):
@@ -33,16 +36,34 @@ class Finding(Protocol):
 
 
 @click.command("check")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
-@click.option("--mvm", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="The managing VM's file.")
+@click.argument("files", nargs=-1, type=_FILE, metavar="FILE...")
+@click.option("--mvm", metavar="FILE", type=_FILE, help="The managing VM's file.")
+@click.option("--portable", is_flag=True, help="Tell also what works here, but not with Rust-Shyper itself.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@click.option(
+    "--schema", is_flag=False, flag_value="vm", type=click.Choice(["vm", "mvm", "daemon"]),
+    help="Print the JSON Schema of a kind of file (default: vm) and check nothing.",
+)  # fmt: skip
 @click.pass_context
-def command(ctx: click.Context, files: tuple[str, ...], mvm: str | None) -> None:
+def command(
+    ctx: click.Context, files: tuple[str, ...], mvm: str | None, portable: bool, as_json: bool, schema: str | None
+) -> None:
     """Check VM configuration files (Rust-Shyper's JSON), and files of its daemon (`mediated` disks).
 
     Prints every error with file, line and column, what is wrong and what to do. Several files are checked against each
-    other, too, as VMs of one machine. Exit status 1 when there are errors.
+    other, too, as VMs of one machine, which get the ids 1, 2, … in their order. Exit status 1 when there are errors;
+    warnings and what --portable tells do not change it.
     """
-    ctx.exit(1 if report(files, mvm=mvm) else 0)
+    if schema is not None:
+        from shyper_tui.config.schema import schema_text
+
+        click.echo(schema_text(schema), nl=False)
+        return
+    if not files and mvm is None:
+        raise click.UsageError("Missing argument 'FILE...'.")
+    if as_json:
+        ctx.exit(1 if report_json(files, mvm, portable) else 0)
+    ctx.exit(1 if report(files, mvm=mvm, portable=portable) else 0)
 
 
 def check_configurations(choice: EngineChoice) -> None:
@@ -51,34 +72,43 @@ def check_configurations(choice: EngineChoice) -> None:
         raise click.exceptions.Exit(2)
 
 
-def report(files: Iterable[str], mvm: str | None = None, quiet: bool = False) -> bool:
+def report(files: Sequence[str], mvm: str | None = None, quiet: bool = False, portable: bool = False) -> bool:
     """Prints what is found in the files of guest VMs that run together; True when there are errors. With `quiet`, says
     nothing when there are none."""
     from shyper_tui import config
 
-    others: list[Any] = []
-    found: list[Any] = []
-    for file in [*([mvm] if mvm else []), *files]:
-        text = _text(file, found)
-        if text is None:
-            continue
-        if _is_daemon_file(text):
-            found += config.read_daemon(text, file).diagnostics
-            continue
-        reading = config.read_vm(text, file)
-        found += reading.diagnostics
-        if reading.value is not None:
-            found += config.check_vm(reading.value, config.DEFAULT_BOARD, others, mvm=file == mvm)
-            if file != mvm:
-                others.append(reading.value)
-    failed = any(str(diagnostic.severity) == "error" for diagnostic in found)
+    found = config.check_files(files, mvm, portable=True)
+    shown = found if portable else [one for one in found if one.severity is not config.Severity.PORTABLE]
+    failed = config.has_errors(found)
     if failed or not quiet:
-        for diagnostic in found:
+        for diagnostic in shown:
             print_diagnostic(diagnostic)
-        click.echo(config.summary(found), err=failed)
+        click.echo(config.summary(shown) + (_hidden(len(found) - len(shown)) if not failed else ""), err=failed)
     for file in dict.fromkeys(diagnostic.file for diagnostic in found if diagnostic.code == "core-taken"):
         click.echo(f"If {file} is the managing VM, give it with --mvm {file}.", err=True)
     return failed
+
+
+def report_json(files: Sequence[str], mvm: str | None = None, portable: bool = False) -> bool:
+    """Prints {errors, warnings, portable, diagnostics}; True when there are errors. What is only a matter of
+    portability is counted always, and listed with `portable`."""
+    import dataclasses
+    import json
+
+    from shyper_tui import config
+
+    found = config.check_files(files, mvm, portable=True)
+    counts = {severity: config.count(found, severity) for severity in config.Severity}
+    listed: Iterable[Diagnostic] = (one for one in found if portable or one.severity is not config.Severity.PORTABLE)
+    document = {
+        "files": [*([mvm] if mvm else []), *files],
+        "errors": counts[config.Severity.ERROR],
+        "warnings": counts[config.Severity.WARNING],
+        "portable": counts[config.Severity.PORTABLE],
+        "diagnostics": [dataclasses.asdict(one) for one in listed],
+    }
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    return bool(document["errors"])
 
 
 def print_diagnostic(diagnostic: Finding) -> None:
@@ -89,25 +119,8 @@ def print_diagnostic(diagnostic: Finding) -> None:
     click.echo(f"{place}: {head}: {diagnostic.message} {diagnostic.remedy}".rstrip(), err=severity == "error")
 
 
-def _text(file: str, found: list[Any]) -> str | None:
-    """The file's text; None when it cannot be read, which is then one of the findings."""
-    from shyper_tui.config.diagnostics import Diagnostic, Severity
-
-    try:
-        with open(file, encoding="utf-8") as stream:
-            return stream.read()
-    except OSError as error:
-        code, message, remedy = "unreadable", f"The file cannot be read: {(error.strerror or str(error)).lower()}.", ""
-    except UnicodeDecodeError as error:
-        code, message = (
-            "not-utf-8",
-            f"The file is no UTF-8 text (byte {error.start} is {error.object[error.start]:#04x}).",
-        )
-        remedy = "Save it as UTF-8."
-    found.append(Diagnostic(file, 0, 0, 0, Severity.ERROR, code, message, remedy))
-    return None
-
-
-def _is_daemon_file(text: str) -> bool:
-    """The daemon's file has `mediated` and nothing of a VM's; looked for in the text, for comments are allowed."""
-    return bool(re.search(r'"mediated"\s*:', text)) and not re.search(r'"(image|memory|cpu)"\s*:', text)
+def _hidden(number: int) -> str:
+    if not number:
+        return ""
+    what = "1 thing works" if number == 1 else f"{number} things work"
+    return f" ({what} here but not with Rust-Shyper itself: --portable)"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from .board import DEFAULT_BOARD, Board
 from .checks import check_vm
+from .codes import CODES
 from .daemon import DaemonConfig, read_daemon
 from .diagnostics import Diagnostic, Reading, Severity, Span, describe, has_errors, summary
+from .files import check_files, count
 from .model import (
     CpuConfig,
     DtbDevice,
@@ -22,6 +24,7 @@ from .reader import read_vm
 from .samples import sample_path
 
 __all__ = [
+    "CODES",
     "DEFAULT_BOARD",
     "Board",
     "CpuConfig",
@@ -39,7 +42,9 @@ __all__ = [
     "VmConfig",
     "VmImage",
     "VmType",
+    "check_files",
     "check_vm",
+    "count",
     "describe",
     "has_errors",
     "read_daemon",

@@ -6,22 +6,27 @@ is at the position of the value that is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .board import DEFAULT_BOARD, Board
+from .check_consoles import check_consoles
+from .check_cpus import check_cpus
 from .check_devices import check_devices
+from .check_images import check_images
+from .check_irqs import check_irqs
 from .check_layout import check_layout
+from .check_passthrough import check_passthrough
+from .check_tree_entries import check_tree_entries
 from .diagnostics import Diagnostic, Report
-from .model import VmConfig, VmType
+from .model import VmConfig
+from .portable import check_portable
+from .surroundings import DTB, EMULATED, PASSTHROUGH, Surroundings
 
 MAX_NAME = 31
-MAX_CMDLINE = 1023
-_LIMITS = {
-    "emulated_device.emulated_device_list": 16,
-    "passthrough_device.passthrough_device_list": 128,
-    "dtb_device.dtb_device_list": 16,
-}
+MAX_CMDLINE = 1024
+MAX_DEVICES = {EMULATED: 16, PASSTHROUGH: 128, DTB: 16}
 
 
 def check_vm(
@@ -30,23 +35,35 @@ def check_vm(
     others: Iterable[VmConfig] = (),
     folder: Path | None = None,
     mvm: bool = False,
+    *,
+    portable: bool = False,
+    vm_id: int | None = None,
+    peers: Mapping[int, VmConfig] | None = None,
 ) -> list[Diagnostic]:
     """Everything about a configuration that could not work on `board` beside the guest VMs `others`.
 
     Relative file names are looked up in `folder` (default: the folder of `config.file`). `mvm`: the configuration is
-    the managing VM's own.
+    the managing VM's own. `portable`: tell also what works here, but not with Rust-Shyper itself. `vm_id` and `peers`
+    (VMs by id, 0 = the managing VM's file) are for the pairs of consoles, as far as they are known.
     """
-    report = Report(config.file, config.positions)
-    others = list(others)
-    _names(config, others, report)
-    _limits(config, report)
-    _cpus(config, board, report, mvm)
-    check_layout(config, board, others, report, folder or Path(config.file).parent, mvm)
-    check_devices(config, board, others, report, mvm)
+    report = Report(config.file, config.positions, portable)
+    folder = folder or Path(config.file).parent
+    around = Surroundings(folder, board, tuple(others), mvm, 0 if mvm else vm_id, peers or {})
+    _names(config, around, report)
+    _limits(config, around, report)
+    check_cpus(config, around, report)
+    check_layout(config, around, report)
+    check_images(config, around, report)
+    check_devices(config, around, report)
+    check_consoles(config, around, report)
+    check_irqs(config, around, report)
+    check_passthrough(config, around, report)
+    check_tree_entries(config, report)
+    check_portable(config, around, report)
     return report.diagnostics
 
 
-def _names(config: VmConfig, others: list[VmConfig], report: Report) -> None:
+def _names(config: VmConfig, around: Surroundings, report: Report) -> None:
     size = len(config.name.encode())
     if not config.name.strip():
         report.error("name", "bad-name", "The VM has no name.", "Give it one of 1 to 31 bytes.")
@@ -55,7 +72,7 @@ def _names(config: VmConfig, others: list[VmConfig], report: Report) -> None:
     if size > MAX_NAME:
         message = f"The name has {size} bytes; the hypervisor holds {MAX_NAME}."
         report.error("name", "name-too-long", message, "Shorten it.")
-    if any(other.name == config.name for other in others):
+    if any(other.name == config.name for other in around.others):
         report.warning("name", "name-taken", f'Another VM is named "{config.name}" too.', "Give each VM its own name.")
     size = len(config.cmdline.encode())
     if size > MAX_CMDLINE:
@@ -63,50 +80,26 @@ def _names(config: VmConfig, others: list[VmConfig], report: Report) -> None:
         report.error("cmdline", "cmdline-too-long", message, "Shorten it.")
     if "\0" in config.cmdline:
         report.error("cmdline", "bad-cmdline", "The command line contains a NUL character.", "Remove it.")
-    if config.type is VmType.FREERTOS:
-        message = "VM_T_FREERTOS is known to the command line tool only; the hypervisor refuses it."
-        report.error("type", "unsupported-type", message, "Use VM_T_BARE_MATEL_APP.")
-    for path, value in (("memory.colors", config.memory_colors), ("memory.budget", config.memory_budget)):
-        if value is not None:
-            message = "Memory colours and budgets are not supported on RISC-V."
-            report.error(path, "unsupported-memory", message, "Remove this key.")
+    if config.memory_colors is not None and not _colors(config.memory_colors):
+        message = f'"{config.memory_colors}" is no list of memory colours.'
+        report.error("memory.colors", "bad-colors", message, 'Write numbers and ranges, for example "0-13,14,32-63".')
 
 
-def _limits(config: VmConfig, report: Report) -> None:
+def _colors(text: str) -> bool:
+    """Decimal numbers and inclusive ranges, separated by commas."""
+    for part in text.split(","):
+        found = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
+        if found is None or int(found.group(2) or found.group(1)) < int(found.group(1)):
+            return False
+    return True
+
+
+def _limits(config: VmConfig, around: Surroundings, report: Report) -> None:
     lists = (config.emulated_devices, config.passthrough_devices, config.dtb_devices)
-    for (path, limit), devices in zip(_LIMITS.items(), lists, strict=True):
+    for (path, limit), devices in zip(MAX_DEVICES.items(), lists, strict=True):
         if len(devices) > limit:
             message = f"The list has {len(devices)} devices; the limit is {limit}."
             report.error(path, "too-many", message, "Remove some.")
-
-
-def _cpus(config: VmConfig, board: Board, report: Report, mvm: bool) -> None:
-    cpu = config.cpu
-    named = [core for core in range(32) if cpu.allocate_bitmap >> core & 1]
-    if cpu.num == 0:
-        report.error("cpu.num", "no-cpu", "The VM has no virtual CPU.", "Use 1 or more.")
-    if not named:
-        example = "0b0001" if mvm else "0b0010"
-        report.error("cpu.allocate_bitmap", "no-cpu", "The bitmap names no core.", f'Use for example "{example}".')
-        return
-    missing = [core for core in named if core >= board.cores]
-    if missing:
-        message = f"The machine has the cores 0 to {board.cores - 1}; the bitmap names core {_join(missing)}."
-        report.error("cpu.allocate_bitmap", "no-such-core", message, f"Use at most {board.cores} digits behind 0b.")
-    taken = [core for core in named if core in board.mvm_cores]
-    if taken and not mvm:
-        free = sum(1 << core for core in range(board.cores) if core not in board.mvm_cores)
-        message = f"Core {_join(taken)} belongs to the managing VM."
-        report.error("cpu.allocate_bitmap", "core-taken", message, f'Use cores out of "{free:#0{board.cores + 2}b}".')
-    if cpu.num != len(named) and cpu.num:
-        used = min(cpu.num, len(named))
-        message = f"num is {cpu.num}, but the bitmap names {len(named)} core{'s' * (len(named) != 1)}."
-        remedy = f"Make them agree; now the VM gets {used} CPU{'s' * (used != 1)} on core {_join(cpu.cores)}."
-        report.warning("cpu.num", "cpu-count", message, remedy)
-    if cpu.num and cpu.master is not None and cpu.master not in cpu.cores:
-        message = f"The master, core {cpu.master}, is not one of the VM's cores ({_join(cpu.cores)})."
-        report.warning("cpu.master", "cpu-master", message, "Name one of them, or -1 for the lowest.")
-
-
-def _join(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers))
+    if not around.mvm and len(around.others) >= around.board.max_vms - 1:
+        message = f"{len(around.others)} guest VMs are there already, which is the limit."
+        report.error("", "too-many-vms", message, "Leave this file out, or another one.")

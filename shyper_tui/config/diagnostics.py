@@ -11,8 +11,12 @@ T = TypeVar("T")
 
 
 class Severity(StrEnum):
+    """ERROR: the VM cannot run. WARNING: it can, but hardly as it was meant. PORTABLE: it runs here, but Rust-Shyper
+    itself rejects the file, panics, or does something else."""
+
     ERROR = "error"
     WARNING = "warning"
+    PORTABLE = "portable"
 
 
 @dataclass(frozen=True, order=True)
@@ -59,10 +63,14 @@ class Reading(Generic[T]):
 
 
 class Report:
-    """Collects diagnostics of one file. `positions` maps paths such as `cpu.master` to their place in the text."""
+    """Collects diagnostics of one file. `positions` maps paths such as `cpu.master` to their place in the text.
 
-    def __init__(self, file: str, positions: Mapping[str, Span] | None = None) -> None:
+    Findings of severity PORTABLE are kept only with `portable`.
+    """
+
+    def __init__(self, file: str, positions: Mapping[str, Span] | None = None, portable: bool = False) -> None:
         self.file = file
+        self._portable = portable
         self._positions = positions or {}
         self._found: list[Diagnostic] = []
 
@@ -71,6 +79,11 @@ class Report:
 
     def warning(self, where: Span | str, code: str, message: str, remedy: str) -> None:
         self._add(where, Severity.WARNING, code, message, remedy)
+
+    def portable(self, where: Span | str, code: str, message: str, remedy: str) -> None:
+        """Report something that this workstation does and Rust-Shyper does not."""
+        if self._portable:
+            self._add(where, Severity.PORTABLE, code, message, remedy)
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -110,9 +123,13 @@ def describe(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
-    """For example `2 errors, 1 warning`, or `no problems`."""
+    """For example `2 errors, 1 warning, 3 portable`, or `no problems`."""
     counts = dict.fromkeys(Severity, 0)
     for found in diagnostics:
         counts[found.severity] += 1
-    parts = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
+    parts = [
+        f"{count} {severity}{'s' * (count != 1 and severity is not Severity.PORTABLE)}"
+        for severity, count in counts.items()
+        if count
+    ]
     return ", ".join(parts) or "no problems"

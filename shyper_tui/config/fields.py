@@ -108,6 +108,9 @@ class Fields:
             self._wrong(key, value, "a binary string", 'Write for example "0b1110".')
             return 0
         text = value.value.strip()
+        if text != value.value:
+            message = f'"{value.value}" has blanks, which Rust-Shyper does not skip here.'
+            self._report.portable(value.span, "blanks-in-binary", message, f'Write "{text}".')
         if not re.fullmatch(r"0[bB][01]{1,32}", text):
             message = f'"{value.value}" is no binary value with the prefix 0b and at most 32 digits.'
             self._report.error(value.span, "bad-binary", message, 'Write "0b1110" for the cores 1, 2 and 3.')
@@ -171,6 +174,40 @@ class Fields:
     def has(self, key: str) -> bool:
         return key in self._members
 
+    def needs(self, key: str) -> None:
+        """Report a key that is not there."""
+        if key in self._members or not self.usable or self._report.has("syntax"):
+            return  # behind bad syntax it may well be there
+        place = f'"{self.path}"' if self.path else "The file"
+        remedy = f'Add "{key}".'
+        close = difflib.get_close_matches(key, [k for k in self._members if k not in self._asked], n=1, cutoff=0.75)
+        if close:
+            remedy = f'Rename "{close[0]}" to "{key}".'
+        self._report.error(self._node.span, "missing-key", f'{place} has no key "{key}".', remedy)
+
+    def required_there(self, *keys: str) -> None:
+        """Tell of keys that are optional here, but not for Rust-Shyper."""
+        for key in keys:
+            if self.usable and not self.has(key):
+                message = f'"{self.path}" has no key "{key}", which Rust-Shyper requires.'
+                self._report.portable(self._node.span, "key-required-there", message, f'Add "{key}" for it.')
+
+    def agrees(self, key: str, count: int, of: str) -> None:
+        """Warn when the number at `key`, if it is there, is not the length of the list `of`."""
+        member = self._members.get(key)
+        value = member.value.value if member is not None and isinstance(member.value, Scalar) else None
+        if type(value) is int and value != count and member is not None and self.usable:
+            message = f'"{key}" is {value}, but "{of}" has {count} entr{"y" if count == 1 else "ies"}.'
+            self._report.warning(member.value.span, "count-mismatch", message, f"Write {count}, or leave it out.")
+
+    def dash_is_none(self, key: str, name: str) -> str:
+        """A file name of which `-` means that there is none, as in configurations for other machines."""
+        if name != "-":
+            return name
+        message = f'"{key}" is "-", which Rust-Shyper takes for the name of a file.'
+        self._report.portable(self._positions[self._child(key)], "dash-filename", message, 'Write "" for no file.')
+        return ""
+
     def done(self, ignored: Iterable[str] = ()) -> None:
         """Warn about members that nobody asked for; `ignored` ones may be there without effect."""
         for key, member in self._members.items():
@@ -189,13 +226,8 @@ class Fields:
         member = self._members.get(key)
         if member is not None:
             self._positions[self._child(key)] = member.value.span
-        elif required and self.usable and not self._report.has("syntax"):  # behind bad syntax it may well be there
-            place = f'"{self.path}"' if self.path else "The file"
-            remedy = f'Add "{key}".'
-            close = difflib.get_close_matches(key, [k for k in self._members if k not in self._asked], n=1, cutoff=0.75)
-            if close:
-                remedy = f'Rename "{close[0]}" to "{key}".'
-            self._report.error(self._node.span, "missing-key", f'{place} has no key "{key}".', remedy)
+        elif required:
+            self.needs(key)
         return member
 
     def _scalar(self, key: str, required: bool) -> Scalar | None:

@@ -86,6 +86,9 @@ class _Parser:
         self.report = report
         self.at = 1 if text.startswith("\ufeff") else 0
         self._errors = 0
+        self._comments: dict[int, int] = {}
+        """Start and end of each comment."""
+        self._trailing_commas: list[int] = []
         self._lines = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
 
     def document(self) -> Node | None:
@@ -99,6 +102,7 @@ class _Parser:
                 self._error(self.at, self.at + 1, "There is text after the end of the value.", "Remove it.")
         except (_RecoverError, _AbortError):
             return None
+        self._extensions()
         return node
 
     # Structures
@@ -129,7 +133,8 @@ class _Parser:
         start = self.at
         members: dict[str, Member] = {}
         self.at += 1
-        while not self._closed("}", start):
+        comma: int | None = None
+        while not self._closed("}", start, comma):
             try:
                 key_start = self.at
                 key = self._key()
@@ -145,20 +150,21 @@ class _Parser:
                     self.report.error(key_span, "duplicate-key", message, "Keep one of the two.")
                 else:
                     members[key] = Member(key, key_span, value)
-            self._comma("}", start)
+            comma = self._comma()
         return Object(self._span(start), members)
 
     def _array(self, depth: int) -> Node:
         start = self.at
         items: list[Node] = []
         self.at += 1
-        while not self._closed("]", start):
+        comma: int | None = None
+        while not self._closed("]", start, comma):
             items.append(self._value_or_invalid(depth + 1))
-            self._comma("]", start)
+            comma = self._comma()
         return Array(self._span(start), items)
 
-    def _closed(self, closer: str, start: int) -> bool:
-        """Steps over the closing bracket when it comes next."""
+    def _closed(self, closer: str, start: int, comma: int | None) -> bool:
+        """Steps over the closing bracket when it comes next; `comma` is where the comma before it is, if any."""
         self._blank()
         while self.text[self.at : self.at + 1] == ",":
             self._report(self.at, self.at + 1, "There is no value before this comma.", "Remove the comma.")
@@ -172,6 +178,8 @@ class _Parser:
             raise _AbortError
         if character == closer:
             self.at += 1
+            if comma is not None:
+                self._trailing_commas.append(comma)
             return True
         if character in "]}":
             line = self._span(start).line
@@ -180,15 +188,17 @@ class _Parser:
             raise _AbortError
         return False
 
-    def _comma(self, closer: str, start: int) -> None:
-        """Steps over the comma behind a member or item; the last one may do without."""
+    def _comma(self) -> int | None:
+        """Steps over the comma behind a member or item and returns its place; the last one may do without."""
         end = self.at
         self._blank()
         character = self.text[self.at : self.at + 1]
         if character == ",":
             self.at += 1
-        elif character and character not in "]}":
+            return self.at - 1
+        if character and character not in "]}":
             self._report(end, end + 1, "A comma is missing after this value.", "Add a comma.")
+        return None
 
     def _key(self) -> str:
         if self.text[self.at] == '"':
@@ -282,6 +292,22 @@ class _Parser:
         self.at = end
         return None
 
+    def _extensions(self) -> None:
+        """Tell what is no plain JSON; several of a kind are one finding, at the first of them."""
+        if self.text.startswith("\ufeff"):
+            message = "The file starts with a byte order mark, which Rust-Shyper does not read."
+            self.report.portable(self._span(0, 1), "byte-order-mark", message, "Save it as UTF-8 without the mark.")
+        if self._comments:
+            count = len(self._comments)
+            message = f"The file has {count} comment{'s' * (count != 1)}; Rust-Shyper reads plain JSON only."
+            start, end = min(self._comments.items())
+            self.report.portable(self._span(start, end), "comments", message, "Remove the comments for it.")
+        if self._trailing_commas:
+            count, first = len(self._trailing_commas), min(self._trailing_commas)
+            what = "a comma" if count == 1 else f"{count} commas"
+            message = f"The file has {what} before a closing bracket; Rust-Shyper reads plain JSON only."
+            self.report.portable(self._span(first, first + 1), "trailing-comma", message, "Remove it for it.")
+
     # Blanks, positions, errors
 
     def _blank(self) -> None:
@@ -290,6 +316,8 @@ class _Parser:
             match = _BLANK.match(self.text, self.at)
             if match is None:
                 break
+            if self.text[self.at] == "/":
+                self._comments[self.at] = match.end()
             self.at = match.end()
         if self.text.startswith("/*", self.at):
             self._report(self.at, self.at + 2, "The comment is not closed before the end of the file.", "Add */.")

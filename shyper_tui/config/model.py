@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -49,7 +49,7 @@ class EmuDeviceType(IntEnum):
 
 
 class DtbDeviceType(IntEnum):
-    """Kind of device tree entry; the JSON name is `DTB_DEVICE_T_` and the member's name. Without effect on RISC-V."""
+    """Kind of device tree entry; the JSON name is `DTB_DEVICE_T_` and the member's name."""
 
     CONSOLE = 0
     GICD = 1
@@ -153,5 +153,14 @@ class VmConfig:
 
     def mac(self) -> tuple[int, ...] | None:
         """Hardware address of the first network device, 6 bytes."""
-        network = self.device(EmuDeviceType.VIRTIO_NET)
-        return network.cfg_list[:6] if network is not None and len(network.cfg_list) >= 6 else None
+        return next(self.macs(), None)
+
+    def macs(self) -> Iterator[tuple[int, ...]]:
+        """Hardware addresses of all network devices, 6 bytes each."""
+        for device in self.emulated_devices:
+            if device.type is EmuDeviceType.VIRTIO_NET and len(device.cfg_list) >= 6:
+                yield device.cfg_list[:6]
+
+    def consoles(self) -> list[EmulatedDevice]:
+        """The virtio consoles, in order."""
+        return [device for device in self.emulated_devices if device.type is EmuDeviceType.VIRTIO_CONSOLE]

@@ -26,21 +26,23 @@ _EMU_TYPES = {kind.json_name: kind for kind in EmuDeviceType}
 _DTB_TYPES = {kind.json_name: kind for kind in DtbDeviceType}
 
 
-def read_vm(text: str, file: str) -> Reading[VmConfig]:
-    """The configuration in a text, with every error found in it. `file` is the name for the diagnostics.
+def read_vm(text: str, file: str, portable: bool = False) -> Reading[VmConfig]:
+    """The configuration in a text, with every error found in it. `file` is the name for the diagnostics; `portable`
+    also tells what Rust-Shyper itself would not read.
 
     Only the form is judged here; `checks.check_vm` judges whether the VM could run.
     """
-    report = Report(file)
+    report = Report(file, portable=portable)
     root = parse(text, report)
     if root is None:
         return Reading(None, report.diagnostics)
     positions: dict[str, Span] = {}
-    config = _vm(Fields(root, "", report, positions), file, positions)
+    config = vm(Fields(root, "", report, positions), file, positions)
     return Reading(None if report.failed else config, report.diagnostics)
 
 
-def _vm(fields: Fields, file: str, positions: dict[str, Span]) -> VmConfig | None:
+def vm(fields: Fields, file: str, positions: dict[str, Span]) -> VmConfig | None:
+    """Reads every member of a VM's object. The JSON Schema is made from this function, too (`schema.py`)."""
     if not fields.usable:
         return None
     name = fields.string("name")
@@ -63,7 +65,7 @@ def _vm(fields: Fields, file: str, positions: dict[str, Span]) -> VmConfig | Non
     )  # fmt: skip
     for part in (emulated, passthrough, dtb):
         part.done(_COUNTS)
-    fields.done(["id"])  # the MVM's own listing carries it
+    fields.done(["id", "$schema"])  # the MVM's own listing carries its id; editors look for $schema
     return config
 
 
@@ -72,9 +74,9 @@ def _image(fields: Fields) -> VmImage:
         kernel_filename=fields.string("kernel_filename"),
         kernel_load_ipa=fields.hex("kernel_load_ipa"),
         kernel_entry_point=fields.hex("kernel_entry_point"),
-        device_tree_filename=fields.string("device_tree_filename"),
+        device_tree_filename=fields.dash_is_none("device_tree_filename", fields.string("device_tree_filename")),
         device_tree_load_ipa=fields.hex("device_tree_load_ipa"),
-        ramdisk_filename=fields.string("ramdisk_filename"),
+        ramdisk_filename=fields.dash_is_none("ramdisk_filename", fields.string("ramdisk_filename")),
         ramdisk_load_ipa=fields.hex("ramdisk_load_ipa"),
     )
     fields.done()
@@ -96,18 +98,24 @@ def _cpu(fields: Fields) -> CpuConfig:
 
 def _emulated(fields: Fields) -> EmulatedDevice:
     name, base, length = fields.string("name"), fields.hex("base_ipa"), fields.hex("length")
-    irq, kind = fields.number("irq_id"), fields.enum("type", _EMU_TYPES)
+    kind = fields.enum("type", _EMU_TYPES)
+    irq = fields.number("irq_id", required=False)
+    if kind in (EmuDeviceType.PLIC, EmuDeviceType.APLIC):  # an interrupt controller raises none itself
+        fields.required_there("irq_id")
+    else:
+        fields.needs("irq_id")
     fields.number("cfg_num", required=False)
     cfg_list = fields.numbers("cfg_list", strings=True, required=False)
+    fields.agrees("cfg_num", len(cfg_list), "cfg_list")
     fields.done()
     return EmulatedDevice(name, base, length, irq, kind if kind is not None else EmuDeviceType.META, cfg_list)
 
 
 def _passthrough(fields: Fields) -> PassthroughDevice:
-    name, pa, ipa = fields.string("name"), fields.hex("base_pa"), fields.hex("base_ipa")
-    length = fields.hex("length")
-    fields.number("irq_num")
-    irqs = fields.numbers("irq_list")
+    pa, ipa, length = fields.hex("base_pa"), fields.hex("base_ipa"), fields.hex("length")
+    name = fields.string("name", required=False) or f"device@{ipa:x}"
+    irqs = _irq_list(fields, required=False)
+    fields.required_there("name", "irq_num", "irq_list")
     smmu = fields.number("smmu_id", required=False) if fields.has("smmu_id") else None
     fields.done()
     return PassthroughDevice(name, pa, ipa, length, irqs, smmu)
@@ -115,8 +123,16 @@ def _passthrough(fields: Fields) -> PassthroughDevice:
 
 def _dtb(fields: Fields) -> DtbDevice:
     name, kind = fields.string("name"), fields.enum("type", _DTB_TYPES)
-    fields.number("irq_num")
-    irqs = fields.numbers("irq_list")
+    irqs = _irq_list(fields, required=True)
+    fields.required_there("irq_num")
     ipa, length = fields.hex("addr_region_ipa"), fields.hex("addr_region_length")
     fields.done()
     return DtbDevice(name, kind if kind is not None else DtbDeviceType.CONSOLE, irqs, ipa, length)
+
+
+def _irq_list(fields: Fields, required: bool) -> tuple[int, ...]:
+    """`irq_list`, and its length once more in `irq_num`."""
+    fields.number("irq_num", required=False)
+    irqs = fields.numbers("irq_list", required=required)
+    fields.agrees("irq_num", len(irqs), "irq_list")
+    return irqs

@@ -81,7 +81,7 @@ def test_check_of_something_that_is_no_text(tmp_path: Path) -> None:
     result = shyper("check", "vm.json", "empty.json", cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
-        "vm.json: error[not-utf-8]: The file is no UTF-8 text (byte 0 is 0xff). Save it as UTF-8.",
+        "vm.json:1:1: error[not-utf-8]: The file is no UTF-8 text (byte 0 is 0xff). Save it as UTF-8.",
         "empty.json:1:1: error[syntax]: The file is empty. Write a JSON object: { … }.",
         "2 errors",
     ]

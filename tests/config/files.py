@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shyper_tui.config import DEFAULT_BOARD, Board, Diagnostic, VmConfig, check_vm, read_vm
+
+BOARD = replace(
+    DEFAULT_BOARD,
+    mvm_irqs=DEFAULT_BOARD.mvm_irqs - {11},
+    mvm_windows=tuple(window for window in DEFAULT_BOARD.mvm_windows if window[0] != 0x10_1000),
+)
+"""A machine whose managing VM leaves the real-time clock to others."""
 
 GUEST = """\
 {
@@ -84,6 +92,6 @@ def config(text: str, folder: Path) -> VmConfig:
 
 
 def checked(
-    text: str, folder: Path, board: Board = DEFAULT_BOARD, others: Sequence[VmConfig] = (), mvm: bool = False
+    text: str, folder: Path, board: Board = BOARD, others: Sequence[VmConfig] = (), mvm: bool = False
 ) -> list[Diagnostic]:
     return check_vm(config(text, folder), board, others, mvm=mvm)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shyper_tui.config import Board, Severity, check_vm, read_vm, sample_path
+from shyper_tui.config import Severity, check_vm, read_vm, sample_path
 
-from .files import GUEST, checked, config, edit, elf, linux_image, write_files
+from .files import BOARD, GUEST, checked, config, edit, elf, linux_image, write_files
 
 FIRST_REGION = '«[{"ipa_start": "0x80000000", "length": '
 LAST_REGION = '"length": "0x40000000"}]'
@@ -34,10 +35,9 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"name": "guest"', '"name": «""', "bad-name"),
         ('"name": "guest"', '"name": «"a\\nb"', "bad-name"),
         ('"name": "guest"', f'"name": «"{"é" * 16}"', "name-too-long"),
-        ('"console=hvc0"', f'«"{"x" * 1024}"', "cmdline-too-long"),
+        ('"console=hvc0"', f'«"{"x" * 1025}"', "cmdline-too-long"),
         ('"console=hvc0"', '«"a\\u0000b"', "bad-cmdline"),
-        ('"VM_T_LINUX"', '«"VM_T_FREERTOS"', "unsupported-type"),
-        ('"region": [{', '"colors": «"0-3", "region": [{', "unsupported-memory"),
+        ('"region": [{', '"colors": «"3-0", "region": [{', "bad-colors"),
         # CPUs
         ('"num": 3', '"num": «2', "cpu-count"),
         ('"num": 3', '"num": «4', "cpu-count"),
@@ -85,10 +85,17 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"name": "net"', f'"name": «"{"n" * 32}"', "name-too-long"),
         ('"irq_id": 20', '"irq_id": «0', "irq-range"),
         ('"irq_id": 20', '"irq_id": «512', "irq-range"),
-        ('"irq_id": 20', '"irq_id": «64', "irq-plic"),
         ('"irq_id": 20', '"irq_id": «19', "irq-clash"),
         ('"irq_list": [11]', '"irq_list": [«21]', "irq-clash"),
         ('"irq_list": [11]', f'"irq_list": «{[11] + [12] * 64}', "too-many"),
+        ('"irq_id": 20', '"irq_id": «60', "irq-reserved"),
+        ('"irq_list": [11]', '"irq_list": [«61]', "irq-reserved"),
+        ('"irq_list": [11]', '"irq_list": [«96]', "irq-plic"),
+        ('"irq_list": [11]', '"irq_list": [«10]', "irq-taken"),
+        ('"base_pa": "0x101000"', '"base_pa": «"0x10002000"', "passthrough-shared"),
+        ('"base_pa": "0x101000"', '"base_pa": «"0xc200000"', "passthrough-private"),
+        ('"base_pa": "0x101000"', '"base_pa": «"0x20000000"', "no-such-device"),
+        ('"irq_num": 1', '"irq_num": 1, "smmu_id": «3', "no-iommu"),
         ('"cfg_list": [0, 8192]', '"cfg_list": «[0]', "bad-block"),
         ('"cfg_list": [0, 8192]', '"cfg_list": [0, «0]', "bad-block"),
         ('"cfg_list": [0, 8192]', '"cfg_list": [0, «1099511627777]', "bad-block"),
@@ -101,7 +108,7 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"cfg_list": ["0", "0x40001000"]', '"cfg_list": «[0]', "bad-console"),
         ('"base_ipa": "0x40001000"', '"base_ipa": «"0x40002000"', "console-unpaired"),
         ('"cfg_list": ["0", "0x40001000"]', '"cfg_list": [«8, "0x40001000"]', "bad-console"),
-        ('"cfg_list": ["0", "0x40001000"]', '"cfg_list": ["0", «"0x40003000"]', "bad-console"),
+        ('"cfg_list": ["0", "0x40001000"]', '"cfg_list": ["0", «"0x40003000"]', "console-unpaired"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_finding_at_its_place(folder: Path, old: str, marked: str, code: str) -> None:
@@ -193,6 +200,8 @@ def test_other_vms_share_names_addresses_consoles_and_memory(folder: Path) -> No
         ("name-taken", Severity.WARNING),
         ("mac-clash", Severity.WARNING),
         ("console-taken", Severity.WARNING),
+        ("passthrough-shared", Severity.WARNING),
+        ("irq-taken", Severity.ERROR),
     ]
     text, line, column = edit('"region": [{', '"region": «[{')
     findings = checked(text, folder, others=others * 3)
@@ -202,19 +211,19 @@ def test_other_vms_share_names_addresses_consoles_and_memory(folder: Path) -> No
 
 
 def test_the_limits_are_those_of_the_board(folder: Path) -> None:
-    board = Board(cores=2, gvm_pool=0x1000_0000)
+    board = replace(BOARD, cores=2, gvm_pool=0x1000_0000)
     assert {d.code for d in checked(GUEST, folder, board)} == {"no-such-core", "pool-exhausted"}
 
 
 def test_files_are_looked_up_in_the_folder_of_the_configuration(folder: Path, tmp_path: Path) -> None:
     vm = read_vm(GUEST, "elsewhere/vm.json").value
     assert vm is not None
-    assert {d.code for d in check_vm(vm)} == {"file-missing"}
-    assert check_vm(vm, folder=folder) == []
+    assert {d.code for d in check_vm(vm, BOARD)} == {"file-missing"}
+    assert check_vm(vm, BOARD, folder=folder) == []
     absolute = GUEST.replace('"Image"', f'"{folder}/Image"').replace('"ramdisk"', f'"{folder}/ramdisk"')
     vm = read_vm(absolute, "elsewhere/vm.json").value
     assert vm is not None
-    assert check_vm(vm) == []
+    assert check_vm(vm, BOARD) == []
 
 
 @pytest.mark.parametrize(("name", "mvm"), [("linux-guest", False), ("embedded-guest", False), ("mvm", True)])

@@ -1,0 +1,146 @@
+"""Checks of what is loaded into a VM's memory: kernel, device tree, ramdisk; the files, and where they come to lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shyper_tui.images.errors import ImageError
+from shyper_tui.images.kernel_header import KernelKind, measure
+from shyper_tui.images.store import resolve
+
+from .check_layout import PAGE, Range, ram_ranges
+from .diagnostics import Report
+from .model import VmConfig, VmType
+from .surroundings import Surroundings
+
+_MIB_2 = 0x20_0000
+DTB_MAGIC = b"\xd0\x0d\xfe\xed"
+MAX_OVERLAY = 1 << 20
+"""Bytes; the engine's limit."""
+
+
+def check_images(config: VmConfig, around: Surroundings, report: Report) -> None:
+    """Report on the three files, and on addresses outside of memory or on top of each other."""
+    image, folder = config.image, around.folder
+    ram = list(ram_ranges(config))
+    loaded: list[Range] = []
+    if image.kernel_filename or not around.mvm:  # the MVM's kernel may come from elsewhere
+        size = _check_kernel(config, report, folder)
+        loaded.append(_loaded(image.kernel_load_ipa, size, "the kernel", "image.kernel_load_ipa"))
+    if image.device_tree_load_ipa:
+        size = PAGE + _check_overlay(config, report, folder)  # it is merged into a generated tree of some KiB
+        loaded.append(_loaded(image.device_tree_load_ipa, size, "the device tree", "image.device_tree_load_ipa"))
+        if image.device_tree_load_ipa % 8:
+            message = "The device tree is not at a multiple of 8 bytes."
+            report.error("image.device_tree_load_ipa", "unaligned", message, "Use for example a multiple of 0x1000.")
+    elif image.device_tree_filename:
+        message = "There is an overlay but no address for the device tree."
+        report.error("image.device_tree_load_ipa", "no-address", message, "Give device_tree_load_ipa.")
+    if image.ramdisk_filename:
+        ramdisk_size = _check_file(image.ramdisk_filename, "ramdisk_filename", report, folder)
+        where = "image.ramdisk_load_ipa"
+        if not image.ramdisk_load_ipa:
+            message = "There is a ramdisk but no address for it."
+            report.error(where, "no-address", message, "Give an address within the memory regions.")
+        else:
+            loaded.append(_loaded(image.ramdisk_load_ipa, ramdisk_size or 1, "the ramdisk", where))
+            if image.ramdisk_load_ipa % PAGE:
+                message = "The ramdisk does not start at a page of 4 KiB."
+                report.error(where, "unaligned", message, f"Use {image.ramdisk_load_ipa // PAGE * PAGE:#x}.")
+    for index, item in enumerate(loaded):
+        what = str(item)[0].upper() + str(item)[1:]
+        if ram and not any(region.start <= item.start and item.end <= region.end for region in ram):
+            regions = ", ".join(f"{region.start:#x}–{region.end - 1:#x}" for region in ram)
+            message = f"{what} does not lie in the VM's memory ({regions})."
+            report.error(item.path, "outside-ram", message, "Move it or enlarge the region.")
+        for earlier in loaded[:index]:
+            if item.meets(earlier):
+                report.error(item.path, "overlap", f"{what} overlaps {earlier}.", "Move one of them.")
+
+
+def _loaded(start: int, size: int, what: str, path: str) -> Range:
+    return Range(start, start + size, what, path)
+
+
+def _check_kernel(config: VmConfig, report: Report, folder: Path) -> int:
+    """Report on the kernel file; the bytes of memory it occupies (1 when that is not known)."""
+    where = "image.kernel_filename"
+    file = _find(config.image.kernel_filename, "kernel_filename", report, folder)
+    load = config.image.kernel_load_ipa
+    if not config.image.kernel_filename:
+        report.error(where, "file-missing", "No kernel is named.", "Give the path of a kernel file.")
+    if file is None:
+        return 1
+    header = measure(file)
+    if header.problem:
+        message = f"The kernel {file.name} is not for RV64: {header.problem}."
+        report.error(where, "not-a-kernel", message, "Use an uncompressed RISC-V Linux Image or a RISC-V ELF file.")
+    elif header.kind is KernelKind.RAW and config.type is VmType.LINUX:
+        message = f"The kernel {file.name} is neither a RISC-V Linux Image nor a RISC-V ELF file."
+        remedy = f'Use one of these, or the type "{VmType.BARE_METAL.json_name}" for a raw binary.'
+        report.error(where, "not-a-kernel", message, remedy)
+    elif header.image_size == 0:
+        report.error(where, "not-a-kernel", f"The kernel {file.name} is empty.", "Use another file.")
+    elif header.kind is KernelKind.LINUX_IMAGE and load % _MIB_2:
+        message = "A Linux kernel must start at a multiple of 2 MiB."
+        report.error("image.kernel_load_ipa", "unaligned", message, f"Use {load // _MIB_2 * _MIB_2:#x}.")
+    elif header.kind is KernelKind.ELF and header.lowest != load:
+        message = f"The ELF kernel is linked for {header.lowest:#x}, but is loaded to {load:#x}."
+        remedy = f"Use {header.lowest:#x}, unless the program can run anywhere."
+        report.warning("image.kernel_load_ipa", "elf-moved", message, remedy)
+    entry = config.image.kernel_entry_point
+    if entry and not load <= entry < load + max(1, header.image_size):
+        message = f"The entry point {entry:#x} is outside of the kernel ({load:#x}–{load + header.image_size - 1:#x})."
+        report.error("image.kernel_entry_point", "bad-entry", message, f"Use {load:#x}.")
+    return max(1, header.image_size)
+
+
+def _check_overlay(config: VmConfig, report: Report, folder: Path) -> int:
+    """Report on the device tree overlay; its size in bytes, 0 when there is none."""
+    name, where = config.image.device_tree_filename, "image.device_tree_filename"
+    file = _find(name, "device_tree_filename", report, folder)
+    if file is None:
+        return 0
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        start = stream.read(8)
+    if start[:4] != DTB_MAGIC or int.from_bytes(start[4:], "big") > size:
+        message = f'"{name}" is no device tree overlay, or not the whole of one.'
+        remedy = "Make one with `dtc -@ -I dts -O dtb`; empty means none, the tree is generated anyway."
+        report.error(where, "not-an-overlay", message, remedy)
+    elif size > MAX_OVERLAY:
+        message = f"The overlay has {size} bytes; the limit is {MAX_OVERLAY}."
+        report.error(where, "not-an-overlay", message, "Use a smaller one.")
+    return size
+
+
+def _check_file(name: str, key: str, report: Report, folder: Path) -> int | None:
+    """Report on a file that may be absent from the configuration; its size in bytes."""
+    file = _find(name, key, report, folder)
+    return None if file is None else file.stat().st_size
+
+
+def _find(name: str, key: str, report: Report, folder: Path) -> Path | None:
+    """The readable file with a name of the configuration, or None after a report."""
+    if not name:
+        return None
+    where = f"image.{key}"
+    try:
+        file = resolve(name, folder)
+        if file.exists() and not file.is_file() and not file.is_dir():  # opening a pipe could wait for ever
+            report.error(where, "file-missing", f'"{name}" is no regular file.', "Name a file.")
+            return None
+        with file.open("rb") as stream:
+            stream.read(1)
+    except ImageError as error:
+        report.error(where, "file-missing", error.message, error.remedy)
+    except ValueError:
+        report.error(where, "file-missing", "The file name contains a NUL character.", "Correct it.")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f'The file "{name}" cannot be read: {reason} ({resolve(name, folder)}).'
+        remedy = "Correct the name; relative names start at the folder of the configuration file."
+        report.error(where, "file-missing", message, remedy)
+    else:
+        return file
+    return None
