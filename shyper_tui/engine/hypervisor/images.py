@@ -30,12 +30,28 @@ class LoadPlan:
 
 @dataclass(slots=True)
 class Images:
-    """The files of one VM, kept so that it can start again. `entry` 0: at the kernel's load address."""
+    """The files of one VM, kept so that it can start again."""
 
     kernel: bytearray = field(default_factory=bytearray)
     ramdisk: bytes = b""
-    uploaded: bool = False
+    upload: Upload | None = None
     """The kernel came in pieces through hypercalls: it is copied as it is, without looking at its format."""
+
+    @property
+    def uploaded(self) -> bool:
+        return self.upload is not None
+
+
+@dataclass(slots=True)
+class Upload:
+    """A kernel that comes in pieces: `size` bytes are announced, the first `received` have arrived.
+
+    `kept`: `Images.kernel` has a copy of what arrived; if not, it is in the VM's RAM alone.
+    """
+
+    size: int
+    received: int = 0
+    kept: bool = True
 
 
 def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPlan:

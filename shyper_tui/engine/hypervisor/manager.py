@@ -1,38 +1,39 @@
 """Configures, boots, stops and removes VMs: for hypercalls of the managing VM and for the workstation alike.
 
 Stopping takes effect when every core has let go of the VM's vCPUs, which for other cores is after their next
-interrupt; what
-has to follow (freeing memory, booting again) waits for that.
+interrupt; what has to follow (freeing memory, booting again) waits for that.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.firmware.sbi import HsmState, ResetType
 from shyper_tui.engine.hypervisor import builder
 from shyper_tui.engine.hypervisor.audit import new_audit
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, VmType
-from shyper_tui.engine.hypervisor.guest_tree import gvm_tree, mvm_tree
-from shyper_tui.engine.hypervisor.images import Images, LoadPlan, Segment, plan_kernel
+from shyper_tui.engine.hypervisor.halting import Cause, Halting
+from shyper_tui.engine.hypervisor.images import Images
 from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE, TICKS_PER_SECOND
+from shyper_tui.engine.hypervisor.loader import Loader, check_upload
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.pool import PageAllocator, Pool
 from shyper_tui.engine.hypervisor.vcpu import VcpuState
-from shyper_tui.engine.hypervisor.vm import Vm, VmState
+from shyper_tui.engine.hypervisor.vm import RUNNING, Vm, VmState
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
 
-SEED_SIZE = 32
 SHORTEST_RUN = TICKS_PER_SECOND // 2
 """A guest that resets itself earlier than this after its start waits until then."""
 MANAGE, SHUTDOWN_REQUEST, REBOOT_REQUEST = 1, 3, 4
 """Message {1, 3, id}: please power off; {1, 4, id}: please reboot."""
+CONFIGURE, UPLOAD_REQUEST = 0x11, 9
+"""Message {0x11, 9, id} to the managing VM: please upload the kernel of VM id again and boot it."""
 
 
 @dataclass(slots=True)
@@ -55,6 +56,10 @@ class Manager:
         self.pool = Pool(POOL_BASE, max(0, self._platform.ram_end - POOL_BASE))
         self.pages = PageAllocator(*HYPERVISOR_MEMORY)
         self.audit = new_audit()
+        self.loader = Loader(self._platform)
+        self._halting = Halting(hypervisor.on_core, self._halted)
+        self._machine_reset: ResetType | None = None
+        self._running_before: list[int] = []
 
     # Looking
 
@@ -106,9 +111,9 @@ class Manager:
             entry.images = Images(bytearray(kernel), ramdisk)
             self._take_disks(definition)
             vm = self.create(definition.id)
-            self._plan(entry, vm)
+            self.loader.plan(entry, vm)
             return vm
-        except VmError:
+        except BaseException:
             self._forget(entry)
             raise
 
@@ -121,6 +126,25 @@ class Manager:
             self._platform.on_change()
         return entry.vm
 
+    def upload(self, vm_id: int, offset: int, data: bytes, size: int) -> None:
+        """A piece of a kernel file of `size` bytes; the first piece creates the VM. The pieces come in order."""
+        entry = self.entry(vm_id)
+        if entry.images.kernel and not entry.images.uploaded:
+            raise VmError(f"VM {vm_id} has its kernel from the workstation, a piece of another would spoil it")
+        if entry.vm is not None and (entry.vm.state in RUNNING or entry.vm.stopping):
+            raise VmError(f"VM {vm_id} runs, so its kernel cannot be replaced")
+        check_upload(entry.definition, offset, size)
+        new = entry.vm is None
+        vm = self.create(vm_id)
+        try:
+            if new:
+                self.loader.check_tree(entry, vm)
+            self.loader.upload(entry, vm, offset, data, size)
+        except VmError:
+            if new:
+                self._dismantle(entry)
+            raise
+
     def delete(self, vm_id: int) -> None:
         """Take a definition back; a VM made from it goes, too."""
         self.remove(vm_id)
@@ -128,22 +152,28 @@ class Manager:
     # Running
 
     def boot(self, vm_id: int) -> None:
-        """Load the images into the VM's RAM and start vCPU 0."""
-        entry = self.entry(vm_id)
-        vm = self.create(vm_id)
+        """Load the images into the VM's RAM and start vCPU 0. A kernel that was not kept is asked for."""
+        entry, vm = self.entry(vm_id), self.vm(vm_id)
+        if self._machine_reset is not None:
+            raise VmError("the machine is going down")
         if vm.stopping:
             raise VmError(f"VM {vm_id} is still stopping")
-        if vm.state in (VmState.ACTIVE, VmState.PAUSED):
+        if vm.state in RUNNING:
             raise VmError(f"VM {vm_id} runs already")
+        if self.loader.missing(entry) and self._ask_for_kernel(vm):
+            return
+        self._start(entry, vm)
+
+    def _start(self, entry: Entry, vm: Vm) -> None:
         vm.cancel_restart()
-        entry_point = self._load(entry, vm)
+        entry_point = self.loader.load(entry, vm)
         vm.reset_devices()
         for vcpu in vm.vcpus:
             vcpu.fresh()
             vcpu.state, vcpu.hsm, vcpu.resume_at = VcpuState.INVALID, HsmState.STOPPED, None
         first = vm.vcpus[0]
         definition = vm.definition
-        if definition.type == VmType.BARE_METAL:
+        if definition.type in (VmType.BARE_METAL, VmType.FREERTOS):
             region = definition.memory[0]
             first.fresh(entry_point, region.ipa_start + region.length, 0)
         else:
@@ -156,27 +186,32 @@ class Manager:
         self._hypervisor.on_core(first.core, lambda: first.core.start(first))
 
     def stop(self, vm_id: int) -> None:
-        """Stop a VM at once, whatever it is doing; it may be booted again."""
+        """Stop a VM at once, whatever it is doing; it may be booted again. One that is off stays off."""
         vm = self.vm(vm_id)
         vm.cancel_restart()
-        if vm.state in (VmState.ACTIVE, VmState.PAUSED):
-            self._halt(vm, lambda: self._off(vm))
+        if vm.state in RUNNING:
+            self._halting.halt(vm, Cause.REQUEST, partial(self._off, vm))
 
     def shutdown(self, vm_id: int, force: bool = False) -> None:
         """Ask a VM to power off; one that does not listen for messages, or by `force`, is stopped."""
         vm = self.vm(vm_id)
-        if force or vm.state is not VmState.ACTIVE or not vm.notify(MANAGE, SHUTDOWN_REQUEST, vm_id):
+        if vm.state not in RUNNING and vm.restart is None:
+            raise VmError(f"VM {vm_id} does not run, so it cannot be shut down")
+        if not force and vm.state is VmState.PAUSED and vm.listens:
+            raise VmError(f"VM {vm_id} is paused and cannot power off by itself: resume it, or shut it down by force")
+        if force or not self._tell(vm, MANAGE, SHUTDOWN_REQUEST, vm_id):
             self.stop(vm_id)
 
     def reboot(self, vm_id: int, force: bool = True) -> None:
         """Start a VM again from its images; not by `force`: ask it to reboot by itself if it listens."""
         vm = self.vm(vm_id)
-        if not force and vm.state is VmState.ACTIVE and vm.notify(MANAGE, REBOOT_REQUEST, vm_id):
+        if not force and vm.state is VmState.ACTIVE and self._tell(vm, MANAGE, REBOOT_REQUEST, vm_id):
             return
-        if vm.state in (VmState.PENDING, VmState.FAILED):
-            self.boot(vm_id)
+        if vm.state in RUNNING:
+            vm.cancel_restart()
+            self._halting.halt(vm, Cause.REQUEST, partial(self._restart, vm))
         else:
-            self._halt(vm, lambda: self._restart(vm))
+            self.boot(vm_id)
 
     def pause(self, vm_id: int) -> None:
         """Take all vCPUs of an active VM off their cores; `resume` goes on."""
@@ -202,35 +237,64 @@ class Manager:
             raise VmError("VM 0 is the managing VM and cannot be removed")
         entry = self.entry(vm_id)
         del self.table[vm_id]
-        if entry.vm is None:
+        vm = entry.vm
+        if vm is None or not (vm.state in RUNNING or vm.stopping):
             self._forget(entry)
         else:
-            self._halt(entry.vm, lambda: self._forget(entry))
+            vm.cancel_restart()
+            self._halting.halt(vm, Cause.REMOVAL, partial(self._forget, entry))
         self._log(f"VM {vm_id} ({entry.definition.name}) removed")
         self._platform.on_change()
 
     def guest_reset(self, vm: Vm, kind: ResetType) -> None:
         """A guest asked through SBI to be powered off or started again; it concerns that VM alone."""
-        if kind is not ResetType.SHUTDOWN:
-            self._halt(vm, lambda: self._reset(vm))
-        else:
-            self._halt(vm, lambda: self._powered_off(vm))
+        then = self._powered_off if kind is ResetType.SHUTDOWN else self._reset
+        self._halting.halt(vm, Cause.GUEST, partial(then, vm))
 
     def fail(self, vm: Vm, message: str) -> None:
         """Stop a VM that cannot go on; `message` says why."""
+        self._halting.halt(vm, Cause.GUEST, partial(self._failed, vm, message))
 
-        def failed() -> None:
-            vm.message = message
-            self._set_state(vm, VmState.FAILED)
-
-        self._halt(vm, failed)
+    def reset_machine(self, kind: ResetType) -> None:
+        """Stop every VM; then the machine goes off, or (every other kind) begins again: VMs whose kernels were
+        uploaded are gone as after any reset, the managing VM and the workstation's VMs that ran are booted."""
+        if self._machine_reset is None:
+            self._running_before = [vm.id for vm in self.vms() if vm.state in RUNNING or vm.restart is not None]
+        self._machine_reset = kind
+        self._log(f"the machine {'goes off' if kind is ResetType.SHUTDOWN else 'is reset'}: all VMs are stopped")
+        for vm in self.vms():
+            vm.cancel_restart()
+            if vm.state in RUNNING:
+                self._halting.halt(vm, Cause.MACHINE, partial(self._off, vm))
+        self._halted()
 
     # Inside
+
+    def _halted(self) -> None:
+        """Some VM has come to rest. When the machine goes down and it was the last: the end, or the new beginning."""
+        kind = self._machine_reset
+        if kind is None or self._halting.busy or any(vm.state in RUNNING for vm in self.vms()):
+            return
+        self._machine_reset = None
+        before, self._running_before = self._running_before, []
+        if kind is not ResetType.SHUTDOWN:
+            for vm_id, entry in list(self.table.items()):
+                if vm_id != MVM_ID and (entry.vm is None or entry.images.uploaded):
+                    self.remove(vm_id)
+        self._platform.on_machine_reset(kind)
+        if kind is not ResetType.SHUTDOWN:
+            for vm_id in sorted({MVM_ID, *before} & self.table.keys()):
+                self._boot_again(self.vm(vm_id))
 
     def _off(self, vm: Vm) -> None:
         """No vCPU runs any more: devices are quiet, physical irqs are given back."""
         vm.reset_devices()
         self._set_state(vm, VmState.PENDING)
+
+    def _failed(self, vm: Vm, message: str) -> None:
+        vm.reset_devices()
+        vm.message = message
+        self._set_state(vm, VmState.FAILED)
 
     def _powered_off(self, vm: Vm) -> None:
         vm.message = "powered off by the guest"
@@ -255,6 +319,7 @@ class Manager:
         self._boot_again(vm)
 
     def _boot_again(self, vm: Vm) -> None:
+        vm.restart = None
         if self.table.get(vm.id) is not None and self.table[vm.id].vm is vm:
             try:
                 self.boot(vm.id)
@@ -262,110 +327,42 @@ class Manager:
                 vm.message = str(error)
                 self._set_state(vm, VmState.FAILED)
 
-    def _halt(self, vm: Vm, then: Callable[[], None]) -> None:
-        """Take all vCPUs off their cores, then do `then`. A second request while the first is under way is dropped,
-        unless the VM is being removed, which wins."""
-        if vm.stopping:
-            if vm.id not in self.table or self.table[vm.id].vm is not vm:
-                vm.after_halt = then
-            return
-        vm.stopping = True
-        vm.after_halt = then
-        left = set(range(len(vm.vcpus)))
+    def _ask_for_kernel(self, vm: Vm) -> bool:
+        """Ask the managing VM to upload the kernel of `vm` again, which boots it then; False when it does not
+        listen."""
+        mvm = self.table[MVM_ID].vm if MVM_ID in self.table else None
+        if mvm is None or mvm.state not in RUNNING or not self._tell(mvm, CONFIGURE, UPLOAD_REQUEST, vm.id):
+            return False
+        vm.message = "waits for the managing VM to upload its kernel again"
+        self._platform.on_change()
+        return True
 
-        def let_go(index: int) -> None:
-            vcpu = vm.vcpus[index]
-            vcpu.hsm = HsmState.STOPPED
-            vcpu.core.remove(vcpu)
-            vcpu.paused = False
-            left.discard(index)
-            if not left:
-                vm.stopping = False
-                vm.after_halt()
-
-        for vcpu in vm.vcpus:
-            self._hypervisor.on_core(vcpu.core, lambda index=vcpu.index: let_go(index))  # type: ignore[misc]
+    def _tell(self, vm: Vm, *words: int) -> bool:
+        """Send a message to a VM; False when it has no ring, or does not read it."""
+        sent = vm.notify(*words)
+        if not sent:
+            self._log(f"VM {vm.id} ({vm.name}) does not listen for messages: {words} is dropped")
+        return sent
 
     def _forget(self, entry: Entry) -> None:
         """Give back everything a VM had."""
         if self.table.get(entry.definition.id) is entry:
             del self.table[entry.definition.id]
         self._platform.disks.release(entry)
+        self._dismantle(entry)
+
+    def _dismantle(self, entry: Entry) -> None:
+        """Take the created VM of a definition apart; it is on no core."""
         vm, entry.vm = entry.vm, None
         if vm is None:
             return
         vm.cancel_restart()
         vm.reset_devices()
-        for release in vm.releases:
-            release()
+        vm.release()
         for region in vm.memory.regions:
             self._platform.clear(region.physical, region.length)
             self.pool.release(region.physical, region.length)
         vm.stage2.free()
-
-    def _load(self, entry: Entry, vm: Vm) -> int:
-        """Clean RAM with kernel, ramdisk and device tree in it; returns where vCPU 0 begins."""
-        plan = self._plan(entry, vm)
-        if entry.used:
-            for region in vm.memory.regions:
-                self._platform.clear(region.physical, region.length)
-        entry.used = True
-        for segment in plan.segments:
-            vm.memory.write(segment.ipa, segment.data)
-        return plan.entry
-
-    def _plan(self, entry: Entry, vm: Vm) -> LoadPlan:
-        """Everything to be loaded, after checking that it lies in the VM's RAM, and where vCPU 0 begins."""
-        definition, images = vm.definition, entry.images
-        if not images.kernel:
-            raise VmError(f"VM {definition.id} ({definition.name}) has no kernel")
-        if images.uploaded:
-            plan = LoadPlan([Segment(definition.kernel_load_ipa, bytes(images.kernel))], definition.kernel_load_ipa)
-        else:
-            plan = plan_kernel(images.kernel, definition.kernel_load_ipa, definition.kernel_entry_point)
-        extra = self._extra_segments(entry, vm)
-        what = [("kernel", segment) for segment in plan.segments]
-        what += [("ramdisk or device tree", segment) for segment in extra]
-        for name, segment in what:
-            size = len(segment.data) + segment.zeros
-            if size and not vm.memory.contains(segment.ipa, size):
-                raise VmError(
-                    f"the {name} of VM {definition.id} ({definition.name}) needs {size:#x} bytes at {segment.ipa:#x}, "
-                    "which are not all in its memory"
-                )
-        return LoadPlan([*plan.segments, *extra], plan.entry)
-
-    def _extra_segments(self, entry: Entry, vm: Vm) -> list[Segment]:
-        definition, images = vm.definition, entry.images
-        segments = []
-        ramdisk = images.ramdisk if definition.ramdisk_load_ipa else b""
-        if ramdisk:
-            segments.append(Segment(definition.ramdisk_load_ipa, ramdisk))
-        if definition.device_tree_load_ipa:
-            seed = self._platform.rng_seed(SEED_SIZE)
-            if definition.id == MVM_ID:
-                tree = mvm_tree(self._platform.board_tree, definition, self._platform.cpu, len(ramdisk), seed)
-            else:
-                tree = gvm_tree(definition, self._platform.cpu, len(ramdisk), seed)
-            segments.append(Segment(definition.device_tree_load_ipa, tree))
-        return segments
-
-    def upload(self, vm_id: int, offset: int, data: bytes) -> None:
-        """A piece of the kernel; the first piece creates the VM."""
-        entry = self.entry(vm_id)
-        if entry.images.kernel and not entry.images.uploaded:
-            raise VmError(f"VM {vm_id} has its kernel from the workstation, a piece of another would spoil it")
-        vm = self.create(vm_id)
-        address = entry.definition.kernel_load_ipa + offset
-        try:
-            vm.memory.write(address, data)
-        except BadAddress:
-            raise VmError(f"the kernel of VM {vm_id} does not fit its memory at {address:#x}") from None
-        images = entry.images
-        images.uploaded = True
-        if len(images.kernel) < offset + len(data):
-            images.kernel += bytes(offset + len(data) - len(images.kernel))
-        images.kernel[offset : offset + len(data)] = data
 
     def _take_disks(self, definition: VmDefinition) -> None:
         """Give each mediated block device of a new definition a free disk, as long as there are any."""

@@ -31,6 +31,8 @@ class Platform:
     * `board_tree`: the board's device tree, which the MVM's is made from
     * `on_console(vm, data)`: output of a VM's console
     * `on_mvm_reset(kind)`: the MVM has powered off or asked for a reset; VM 0 is stopped when this is called
+    * `on_machine_reset(kind)`: a hypercall has shut down or reset the whole machine; every VM is stopped when this is
+      called, and after a reset the VMs are booted next
     * `on_change()`: a VM's state has changed
     * `timebase`: the machine's time; with it, a guest that resets itself again and again is slowed down
     * `rng_seed(size)`: entropy for the guests' trees (repeatable with a virtual clock)
@@ -42,6 +44,7 @@ class Platform:
     board_tree: Node
     on_console: Callable[[int, bytes], None]
     on_mvm_reset: Callable[[ResetType], None]
+    on_machine_reset: Callable[[ResetType], None] = lambda kind: None
     on_change: Callable[[], None] = lambda: None
     log: Callable[[str], None] = lambda line: None
     cpu: Cpu = field(default_factory=Cpu)

@@ -34,6 +34,10 @@ class VmState(Enum):
         return 2 if self in (VmState.ACTIVE, VmState.PAUSED) else 1
 
 
+RUNNING = (VmState.ACTIVE, VmState.PAUSED)
+"""States in which a VM's vCPUs belong to their cores."""
+
+
 class Vm:
     """VM `id` made from `definition`. Built by the manager; `vcpus`, `vplic` and the devices on `bus` are added
     there."""
@@ -54,8 +58,7 @@ class Vm:
         self.boots = 0
         self.booted_at = 0  # ticks
         self.restart: Timer | None = None  # a reset that waits for its time
-        self.stopping = False  # its vCPUs are being taken off their cores; `after_halt` follows
-        self.after_halt: Callable[[], None] = lambda: None
+        self.stopping = False  # its vCPUs are being taken off their cores
         self.exits = ExitStatistics()
         self.refused_calls = 0
         self.faults = FaultLog(TICKS_PER_SECOND)
@@ -79,6 +82,11 @@ class Vm:
     def notify(self, *words: int) -> bool:
         """Send a message of the hypervisor to this VM; False when it is not prepared to receive."""
         return self.mailbox_irq is not None and self.mailbox.send(*words)
+
+    @property
+    def listens(self) -> bool:
+        """Whether the VM has a ring for messages."""
+        return self.mailbox_irq is not None and self.mailbox.ready
 
     def claimed(self, source: int) -> None:
         """The VM claimed `source` at its vPLIC."""

@@ -147,7 +147,7 @@ def upload_kernel(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     if size > MAX_CHUNK:
         raise RefusedError(f"a piece of {size} bytes is too large")
     hypervisor.manager.entry(vm_id)
-    hypervisor.manager.upload(vm_id, offset, vm.memory.read(buffer, size) if size else b"")
+    hypervisor.manager.upload(vm_id, offset, vm.memory.read(buffer, size) if size else b"", image_size)
     return 0
 
 
