@@ -1,12 +1,16 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-.PHONY: run test lint style types imports bench guests images install clean help
+CASES ?= 102000
+.PHONY: run test fuzz lint style types imports bench guests images install clean help
 
 run: $(VENV)/.installed ## open the workstation
 	$(VENV)/bin/shyper-tui
 
 test: $(VENV)/.installed-dev ## run the tests
 	$(PYTHON) -m pytest -n 2
+
+fuzz: $(VENV)/.installed-dev ## random input at every door of the engine, more than 100 000 cases
+	SHYPER_FUZZ_CASES=$(CASES) $(PYTHON) -m pytest tests/fuzz -q -n 2 --timeout 3600
 
 lint: style types imports ## linters, types, import contracts
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, MemoryRegion, VmDefinition, VmError
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
@@ -16,7 +15,7 @@ HANDLER = 0x800
 """Offset of the trap handler in the page of `execute`."""
 FS_INITIAL = 1 << 13
 JUMP_TO_SELF = struct.pack("<I", 0x0000_006F)
-ECALL_FROM_VS = 10
+ECALL = 0x0000_0073
 PLIC, BLOCK, NET, CONSOLE = 0x0C00_0000, 0x1000_1000, 0x5000_0000, 0x4000_1000
 """Guest-physical addresses of VM 1's devices."""
 MVM_BASE, MVM_SIZE = 0x9000_0000, 64 << 20
@@ -48,7 +47,7 @@ class Puppets:
     """A station with VM 0 on core 0 and VM 1 on core 1, both in an endless loop. `settle` ends a case: it brings the
     station back to this state and fails if anything has been lost or the hypervisor reported trouble."""
 
-    def __init__(self, definition: Callable[[], VmDefinition] = partial(guest, 1, 0b0010)) -> None:
+    def __init__(self, definition: Callable[[], VmDefinition] = guest) -> None:
         """`definition` makes VM 1's."""
         self._definition = definition
         self.dirty = True
@@ -94,11 +93,9 @@ class Puppets:
     def ecall(self, vm: Vm, a7: int, a6: int = 0, args: Sequence[int] = ()) -> int | None:
         """An environment call of vCPU 0; returns a0, None when the vCPU has left its hart."""
         vcpu = vm.vcpus[0]
-        hart = self.station.machine.harts[vcpu.core.hart_id]
-        for register, value in enumerate([*args, *[0] * (6 - len(args)), a6, a7], start=10):
-            hart.x[register] = value
-        self._trap(hart.hart_id, ECALL_FROM_VS, 0)
-        return hart.x[10] if vcpu.loaded else None
+        values = [*args, *[0] * (6 - len(args)), a6, a7]
+        self.execute(vm, [ECALL], dict(enumerate(values, start=10)), 1000)
+        return self.station.machine.harts[vcpu.core.hart_id].x[10] if vcpu.loaded else None
 
     def execute(self, vm: Vm, words: Sequence[int], registers: Mapping[int, int], cycles: int = 2000) -> None:
         """vCPU 0 runs these instruction words, with x registers as given, and loops behind them. A trap it takes ends
@@ -114,12 +111,7 @@ class Puppets:
         hart.csr.vsie = 0
         hart.csr.vsstatus = FS_INITIAL
         hart.pc = self.code(vm)
-        machine = self.station.machine
-        machine._current = hart
-        try:
-            machine._run_hart(hart, hart.cycle + cycles)
-        finally:
-            machine._current = None
+        self.station.run(cycles)
 
     @staticmethod
     def code(vm: Vm) -> int:
@@ -137,14 +129,11 @@ class Puppets:
             self._wait_for(vm_id)
         return vm
 
-    def _trap(self, hart_id: int, cause: int, value: int) -> None:
-        machine = self.station.machine
-        machine._current = machine.harts[hart_id]
-        try:
-            if machine.harts[hart_id].raise_exception(cause, value):
-                machine._software_trap(machine.harts[hart_id])
-        finally:
-            machine._current = None
+    @staticmethod
+    def sentence(error: VmError) -> None:
+        """A refusal must say why, in one line."""
+        assert str(error)
+        assert "\n" not in str(error)
 
     def settle(self) -> None:
         """Back to the first state, with everything accounted for."""

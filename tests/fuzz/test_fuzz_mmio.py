@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import strategies as st
 
@@ -42,8 +40,8 @@ def accesses(addresses: st.SearchStrategy[int]) -> st.SearchStrategy[list[tuple[
 
 
 @pytest.fixture(scope="module")
-def puppets() -> Iterator[Puppets]:
-    yield Puppets(guest_with_devices)
+def puppets() -> Puppets:
+    return Puppets(guest_with_devices)
 
 
 def perform(bus: Bus, chosen: list[tuple[bool, int, int, int]]) -> None:
@@ -58,7 +56,7 @@ def perform(bus: Bus, chosen: list[tuple[bool, int, int, int]]) -> None:
             pass
 
 
-@fuzz("MMIO, devices of a VM", share=0.15, quick=60, chosen=accesses(guest_addresses))
+@fuzz("MMIO, devices of a VM", share=0.12, quick=60, chosen=accesses(guest_addresses))
 def test_emulated_devices_answer_or_refuse(puppets: Puppets, chosen: list[tuple[bool, int, int, int]]) -> None:
     station = puppets.begin()
     perform(puppets.check_guest(1).bus, chosen)
@@ -104,14 +102,14 @@ instructions = st.one_of(
 everywhere = st.one_of(st.sampled_from(KNOWN), st.sampled_from(BOARD), numbers(*KNOWN, *BOARD, GUEST_BASE))
 
 
-@fuzz("MMIO and others, instructions of a guest", share=0.15, quick=80,
+@fuzz("MMIO and others, instructions of a guest", share=0.12, quick=80,
       words=st.lists(instructions, min_size=1, max_size=6), address=everywhere, value=contents)  # fmt: skip
 def test_whatever_instruction_touches_whatever_address(
     puppets: Puppets, words: list[int], address: int, value: int
 ) -> None:
     station = puppets.begin()
     vm = puppets.check_guest(1)
-    chosen = {register: value for register in range(1, 32)} | {A0: address, 8: address, 2: address}
+    chosen = dict.fromkeys(range(1, 32), value) | {A0: address, 8: address, 2: address}
     puppets.execute(vm, words, chosen)
     station.run(1000)
     puppets.check_guest(1)

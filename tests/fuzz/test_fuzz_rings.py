@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import strategies as st
 
 from shyper_tui.engine.board.virtio import mmio
+from shyper_tui.engine.hypervisor.vm import Vm
 from tests.fuzz.cases import fuzz, numbers
 from tests.fuzz.puppet import BLOCK, CONSOLE, MVM_BASE, NET, Puppets, guest_with_devices
 from tests.hypervisor.station import RAM_BASE
@@ -19,7 +19,10 @@ AREA = RAM_BASE + (4 << 20)
 TABLE, AVAIL, USED, INDIRECT, BUFFERS = (AREA + 0x1000 * page for page in range(5))
 END = RAM_BASE + (16 << 20)
 PLACES = (TABLE, AVAIL, USED, INDIRECT, BUFFERS, BUFFERS + 0x200, END - 8, END, RAM_BASE, 0x8020_0000, MVM_BASE, BLOCK)
+MVM_NET, MVM_CONSOLE = 0x4000_3000, 0x4000_1000
 FEATURES = (1 << 32) - 1
+NO_OFFLOADS = 1 << 5 | 1 << 16
+"""MAC and STATUS alone: the device has to finish checksums and to cut segments."""
 
 addresses = st.one_of(st.sampled_from([BUFFERS + 0x100 * index for index in range(8)]), numbers(*PLACES))
 lengths = st.one_of(st.sampled_from([0, 1, 8, 12, 16, 26, 60, 512, 4096]), st.integers(0, 0xFFFF_FFFF))
@@ -76,15 +79,15 @@ registers = st.tuples(st.sampled_from(range(0, 0x110, 4)), numbers(*PLACES))
 
 
 @pytest.fixture(scope="module")
-def puppets() -> Iterator[Puppets]:
-    yield Puppets(guest_with_devices)
+def puppets() -> Puppets:
+    return Puppets(guest_with_devices)
 
 
 class Slot:
-    """The transport at `base`, written as a driver does."""
+    """The transport at `base` of a VM, written as a driver does."""
 
-    def __init__(self, puppets: Puppets, base: int) -> None:
-        self.vm = puppets.check_guest(1)
+    def __init__(self, vm: Vm, base: int) -> None:
+        self.vm = vm
         self.base = base
 
     def put(self, register: int, value: int) -> None:
@@ -112,14 +115,29 @@ class Slot:
         memory.write(AVAIL, heads + struct.pack("<H", ring.event))
         for index in range(8):
             memory.write(BUFFERS + 0x100 * index, ring.data)
-        self.put(mmio.QueueSel, ring.queue)
-        self.put(mmio.QueueNum, ring.size)
-        for register, place in zip(
-            (mmio.QueueDescLow, mmio.QueueDriverLow, mmio.QueueDeviceLow), ring.places, strict=True
-        ):
+        self.set_up(ring.queue, ring.size, ring.places)
+
+    def set_up(self, queue: int, size: int, places: tuple[int, int, int]) -> None:
+        self.put(mmio.QueueSel, queue)
+        self.put(mmio.QueueNum, size)
+        for register, place in zip((mmio.QueueDescLow, mmio.QueueDriverLow, mmio.QueueDeviceLow), places, strict=True):
             self.put(register, place)
             self.put(register + 4, place >> 32)
         self.put(mmio.QueueReady, 1)
+
+
+def attach_neighbour(vm: Vm) -> None:
+    """The managing VM takes frames and console output as a correct driver does: 16 buffers of 2 KiB each."""
+    for number, base in enumerate((MVM_NET, MVM_CONSOLE)):
+        slot, area = Slot(vm, base), MVM_BASE + (1 << 20) + 0x10000 * number
+        slot.negotiate(NO_OFFLOADS)
+        buffers = [struct.pack("<QIHH", area + 0x4000 + 2048 * index, 2048, 2, 0) for index in range(16)]
+        vm.memory.write(area, b"".join(buffers))
+        vm.memory.write(area + 0x1000, struct.pack("<HH16H", 0, 16, *range(16)))
+        vm.memory.write(area + 0x2000, bytes(4))
+        slot.set_up(0, 16, (area, area + 0x1000, area + 0x2000))
+        slot.put(mmio.Status, slot.get(mmio.Status) | mmio.DRIVER_OK)
+        slot.put(mmio.QueueNotify, 0)
 
 
 @fuzz("virtqueues", share=0.15, quick=80, base=st.sampled_from([BLOCK, NET, CONSOLE]),
@@ -131,7 +149,8 @@ def test_a_corrupt_ring_hurts_its_own_device_alone(
     station = puppets.begin()
     neighbour = puppets.manager.vm(0).memory
     before = neighbour.read(MVM_BASE, 4096)
-    slot = Slot(puppets, base)
+    attach_neighbour(puppets.manager.vm(0))
+    slot = Slot(puppets.check_guest(1), base)
     slot.negotiate(features)
     for ring in prepared:
         slot.prepare(ring)
