@@ -6,8 +6,10 @@ import struct
 from enum import IntEnum
 from typing import Protocol
 
+from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.backend import Backend
+from shyper_tui.engine.board.virtio.pace import Pace
 from shyper_tui.engine.board.virtio.queue import Chain, QueueError, VirtQueue, cut
 
 SECTOR = 512
@@ -27,6 +29,8 @@ SIZE_MAX = 512 * 1024
 SEG_MAX = 254
 MAX_SECTORS_AT_ONCE = 1 << 16  # of one discard or write-zeroes segment: 32 MiB
 _MAX_DATA = SIZE_MAX * SEG_MAX  # of one request
+
+_REQUEST_TICKS, _SEGMENT_TICKS = 100, 5  # what taking a request costs the host
 
 _HEADER = struct.Struct("<IIQ")
 
@@ -68,7 +72,7 @@ class BlockRequest:
     def stale(self) -> bool:
         """The driver has reset the device or the queue since: nobody waits for this request any more, and its buffers
         must not be touched."""
-        return self._chain.generation != self._queue.generation
+        return self._chain.stale
 
     @property
     def segments(self) -> list[tuple[int, int]]:
@@ -132,7 +136,7 @@ class BlockServer(Protocol):
 
 
 class Block(Backend):
-    """One request queue, served by `server`. `features` limits what is offered.
+    """One request queue, served by `server`. `features` limits what is offered, `timebase` how fast requests are taken.
 
     `requests` counts by type what was asked for, `errors` what did not end with OK.
     """
@@ -140,7 +144,13 @@ class Block(Backend):
     device_id = 2
 
     def __init__(
-        self, server: BlockServer, serial: str = "", *, features: int = ALL, queue_size: int = 256
+        self,
+        server: BlockServer,
+        serial: str = "",
+        *,
+        features: int = ALL,
+        queue_size: int = 256,
+        timebase: Timebase | None = None,
     ) -> None:
         self.server = server
         self.capacity = server.size // SECTOR  # in sectors
@@ -150,6 +160,7 @@ class Block(Backend):
         self.requests = dict.fromkeys(RequestType, 0)
         self.errors = 0
         self._taking = False
+        self._pace = Pace(timebase, lambda: self.kick(0))
 
     def close(self) -> None:
         self.server.close()
@@ -173,11 +184,12 @@ class Block(Backend):
         self._taking = True
         try:
             for _ in range(queue.size):
-                if depth is not None and queue.in_flight >= depth:
+                if (depth is not None and queue.in_flight >= depth) or self._pace.must_rest():
                     break
                 chain = queue.pop()
                 if chain is None:
                     break
+                self._pace.spend(_REQUEST_TICKS + _SEGMENT_TICKS * (len(chain.readable) + len(chain.writable)))
                 self._start(BlockRequest(self, queue, chain))
         finally:
             self._taking = False

@@ -21,7 +21,7 @@ def build_block(vm: Vm, device: EmulatedDevice, environment: Environment) -> Non
         what = f"[first sector, number of sectors], at most {MAX_SECTORS} each"
         raise VmError(f"device {device.name}: its cfg_list must be {what}")
     server = _server(vm, device, environment, start, sectors)
-    attach_virtio(vm, device, Block(server, serial=_serial(vm, device)))
+    attach_virtio(vm, device, Block(server, _serial(vm, device), timebase=environment.timebase))
     vm.releases.append(server.close)
 
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shyper_tui.engine.board.device import Timebase, Timer
+from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.memory import BadAddress
-from shyper_tui.engine.board.virtio.block import MAX_SECTORS_AT_ONCE, SECTOR, BlockRequest, BlockStatus, RequestType
+from shyper_tui.engine.board.virtio.block import (
+    MAX_SECTORS_AT_ONCE,
+    SECTOR,
+    BlockRequest,
+    BlockStatus,
+    RequestType,
+)
 from shyper_tui.engine.board.virtio.disk import Disk
 from shyper_tui.engine.board.virtio.disk_server import CHUNK, DiskServer, quiet
+from shyper_tui.engine.board.virtio.pace import Pace
 
-BURST = 4 << 20
-"""Bytes that are moved at once."""
-RATE = 54
-"""Bytes for each tick of 100 ns afterwards: about 500 MiB/s."""
-LEAST = 4096
-"""What a request costs however little it moves."""
-FLUSH = 256 << 10
-"""What waiting for the host's disk costs."""
+_BYTES_PER_TICK = 64  # 640 MB/s
+_FLUSH_TICKS = 4000  # waiting for the host's disk
 
 
 class PacedServer(DiskServer):
-    """One request at a time, in pieces, as long as the device's allowance lasts; then the rest waits for its time.
+    """One request at a time, in pieces, as fast as the device may; then the rest waits for its time.
 
     The work is done in the trap of the VM that asks, while the whole machine stands still: one guest could hold up all
-    others with requests of 127 MiB. Without a `timebase` nothing is limited.
+    others with requests of 127 MiB.
     """
 
     depth = 1
@@ -33,23 +34,13 @@ class PacedServer(DiskServer):
         self, disk: Disk, timebase: Timebase | None = None, report: Callable[[str], None] = quiet
     ) -> None:
         super().__init__(disk, report)
-        self._timebase = timebase
-        self._allowance = BURST
-        self._counted = timebase.now() if timebase is not None else 0  # when the allowance was up to date
+        self._pace = Pace(timebase, self._go_on)
         self._request: BlockRequest | None = None
         self._offset = 0
-        self._timer: Timer | None = None
 
     def submit(self, request: BlockRequest) -> None:
         """Begins with `request`; one that is still under way has become stale by a reset."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self._request, self._offset = request, 0
-        self._go_on()
-
-    def _resume(self) -> None:
-        self._timer = None
         self._go_on()
 
     def _go_on(self) -> None:
@@ -58,7 +49,7 @@ class PacedServer(DiskServer):
             self._request = None
             return
         try:
-            while not self._wait():
+            while not self._pace.must_rest():
                 status = self._piece(request)
                 if status is not None:
                     self._request = None
@@ -70,30 +61,14 @@ class PacedServer(DiskServer):
 
     def _piece(self, request: BlockRequest) -> BlockStatus | None:
         """The next piece; None when it was not the last one."""
+        if request.type == RequestType.FLUSH:
+            self._pace.spend(_FLUSH_TICKS)
+            return self.execute(request)
         if request.type not in (RequestType.IN, RequestType.OUT):
-            self._allowance -= max(self._cost(request), LEAST)
+            self._pace.spend(min(self.range_size(request), MAX_SECTORS_AT_ONCE * SECTOR) // _BYTES_PER_TICK)
             return self.execute(request)
         size = min(CHUNK, request.size - self._offset)
-        self._allowance -= max(size, LEAST)
+        self._pace.spend(size // _BYTES_PER_TICK)
         status = self.transfer(request, self._offset, size)
         self._offset += size
         return status if status != BlockStatus.OK or self._offset >= request.size else None
-
-    def _cost(self, request: BlockRequest) -> int:
-        if request.type == RequestType.FLUSH:
-            return FLUSH
-        if request.type != RequestType.WRITE_ZEROES:
-            return 0
-        return min(self.range_size(request), MAX_SECTORS_AT_ONCE * SECTOR)
-
-    def _wait(self) -> bool:
-        """Whether the allowance is used up; a timer goes on then."""
-        if self._timebase is None or self._allowance > 0:
-            return False
-        now = self._timebase.now()
-        self._allowance = min(BURST, self._allowance + (now - self._counted) * RATE)
-        self._counted = now
-        if self._allowance > 0:
-            return False
-        self._timer = self._timebase.call_at(now + (CHUNK - self._allowance) // RATE, self._resume)
-        return True
