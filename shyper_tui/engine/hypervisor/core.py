@@ -131,6 +131,10 @@ class Core:
         self._changed = True
         self._interrupted = True
 
+    def time_on_core(self, vcpu: Vcpu) -> int:
+        """Ticks for which `vcpu` has been on this core since it was made; never moved for fairness, as `runtime` is."""
+        return vcpu.ran + (self.now() - self._counted_to if vcpu is self.current else 0)
+
     # Leaving HS-mode
 
     def leave(self) -> None:
@@ -220,7 +224,9 @@ class Core:
     def _count(self, now: int) -> None:
         """Add what the current vCPU has used up to now."""
         assert self.current is not None
-        self.current.runtime += now - self._counted_to
+        ticks = now - self._counted_to
+        self.current.runtime += ticks
+        self.current.ran += ticks
         self._counted_to = now
 
     def _set_sharing(self) -> None:

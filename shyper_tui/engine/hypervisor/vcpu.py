@@ -65,7 +65,7 @@ class Vcpu:
         self.woken = False  # it became ready and the core has not yet looked whether it goes first
         self.paused = False
         self.runtime = 0  # ticks it has used of its core, as the core counts them
-        self.ran = 0  # ticks on its core, without those since it was loaded
+        self.ran = 0  # ticks on its core that were counted; `Core.time_on_core` adds the present ones
         self.external = False
         self.start_at = (0, 0)  # (pc, opaque) of the start that is pending
         self.resume_at: tuple[int, int] | None = None  # (pc, opaque) after a non-retentive suspend
