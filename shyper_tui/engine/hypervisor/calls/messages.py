@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.hypervisor.calls.table import IVC, Args, RefusedError, hypercall
+from shyper_tui.engine.hypervisor.mvm import MVM_ID
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
@@ -13,11 +15,14 @@ if TYPE_CHECKING:
 
 @hypercall(IVC, 0, any_vm=True)
 def update_message_queue(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    """a0: page that gets the VM id as its first word; a1: page of the ring."""
+    """a1: page of the ring. a0: page whose first u64 tells a guest its VM id; the managing VM keeps a list there and
+    knows that its id is 0."""
     if not vm.memory.contains(args[0], 8):
         raise RefusedError(f"receive page {args[0]:#x} is not in the VM's memory")
     if not vm.mailbox.prepare(args[1]):
         raise RefusedError(f"message page {args[1]:#x} is not in the VM's memory")
+    if vm.id != MVM_ID:
+        vm.memory.write(args[0], struct.pack("<Q", vm.id))
     return 0
 
 

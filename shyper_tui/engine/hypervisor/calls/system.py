@@ -5,26 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.sbi import ResetType
-from shyper_tui.engine.hypervisor.calls.table import SYS, Args, hypercall
+from shyper_tui.engine.hypervisor.calls.table import SYS, Args, RefusedError, hypercall
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vm import Vm
 
+TEST_LINE = "hypervisor: test call of VM {}\n"
+
 
 @hypercall(SYS, 0)
 def system_reboot(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    hypervisor.manager.guest_reset(vm, ResetType.COLD_REBOOT)
+    """Every VM is stopped, the machine begins again."""
+    hypervisor.manager.reset_machine(ResetType.COLD_REBOOT)
     return 0
 
 
 @hypercall(SYS, 1)
 def system_shutdown(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    hypervisor.manager.guest_reset(vm, ResetType.SHUTDOWN)
+    """Every VM is stopped, the machine goes off."""
+    hypervisor.manager.reset_machine(ResetType.SHUTDOWN)
     return 0
+
+
+@hypercall(SYS, 3)
+def system_update(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    raise RefusedError("this hypervisor is a part of the engine and cannot be replaced while it runs")
 
 
 @hypercall(SYS, 4)
 def system_test(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """One line on the machine's console."""
+    hypervisor.firmware.console.write(TEST_LINE.format(vm.id).replace("\n", "\r\n").encode())
     hypervisor.platform.log(f"test call of VM {vm.id}")
     return 0
+
+
+@hypercall(SYS, 5)
+def system_unused(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    raise RefusedError("no function has this number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from shyper_tui.engine.hypervisor.calls.table import NAME_SIZE, VMM, Args, hypercall
+from shyper_tui.engine.hypervisor.calls.table import NAME_SIZE, VMM, Args, RefusedError, hypercall
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 
 MAX_LISTED = 16
+"""Entries that fit the page as its readers know it."""
+MIGRATION = range(10, 16)
 
 
 @hypercall(VMM, 0)
 def list_vms(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     """u64 count, then 44 bytes for each VM: id, name[32], type, state."""
     manager = hypervisor.manager
-    page = bytearray(struct.pack("<Q", len(manager.table)))
-    for vm_id, entry in list(manager.table.items())[:MAX_LISTED]:
+    listed = list(manager.table.items())[:MAX_LISTED]
+    page = bytearray(struct.pack("<Q", len(listed)))
+    for vm_id, entry in listed:
         name = entry.definition.name.encode("utf-8", "replace")[: NAME_SIZE - 1]
         page += struct.pack("<I32sII", vm_id, name, int(entry.definition.type), manager.state(vm_id).number)
     vm.memory.write(args[0], bytes(page))
@@ -29,6 +32,7 @@ def list_vms(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
 
 @hypercall(VMM, 1)
 def get_state(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """The VM's state as the list has it: 1 pending, 2 active."""
     return hypervisor.manager.state(args[0]).number
 
 
@@ -40,18 +44,23 @@ def boot_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
 
 @hypercall(VMM, 3)
 def shutdown_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    hypervisor.manager.shutdown(args[0] & 0xFFFF, force=bool(args[0] >> 16 & 0xFFFF))
+    """a0: VM id in bits 15..0; bits 31..16 not zero: by force."""
+    vm_id, force = _vm_and_force(args[0])
+    hypervisor.manager.shutdown(vm_id, force)
     return 0
 
 
 @hypercall(VMM, 4)
 def reboot_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    hypervisor.manager.reboot(args[0] & 0xFFFF, force=bool(args[0] >> 16 & 0xFFFF))
+    """a0: VM id in bits 15..0; bits 31..16 not zero: by force."""
+    vm_id, force = _vm_and_force(args[0])
+    hypervisor.manager.reboot(vm_id, force)
     return 0
 
 
 @hypercall(VMM, 8, any_vm=True)
 def get_vm_id(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """The caller's VM id as u64 at a0."""
     vm.memory.write(args[0], struct.pack("<Q", vm.id))
     return 0
 
@@ -60,3 +69,17 @@ def get_vm_id(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
 def remove_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     hypervisor.manager.remove(args[0])
     return 0
+
+
+def _vm_and_force(value: int) -> tuple[int, bool]:
+    if value >> 32:
+        raise RefusedError(f"{value:#x} names no VM")
+    return value & 0xFFFF, bool(value >> 16)
+
+
+def _migrate(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    raise RefusedError("VMs cannot be migrated")
+
+
+for _event in MIGRATION:
+    hypercall(VMM, _event)(_migrate)
