@@ -23,14 +23,21 @@ class GuestMemory:
     def __init__(self, machine: Memory, regions: list[RamRegion]) -> None:
         self._machine = machine
         self.regions = sorted(regions, key=lambda region: region.ipa)
+        # (first address, end, what leads to the machine's): accesses inside of one region are nearly all there are
+        self._spans = [(r.ipa, r.ipa + r.length, r.physical - r.ipa) for r in self.regions]
 
     def read(self, address: int, size: int) -> bytes:
+        for start, end, delta in self._spans:
+            if start <= address < end and address + size <= end:
+                return self._machine.read(address + delta, size)
         pieces = self._pieces(address, size)
-        if len(pieces) == 1:
-            return self._machine.read(*pieces[0])
         return b"".join(self._machine.read(physical, length) for physical, length in pieces)
 
     def write(self, address: int, data: bytes) -> None:
+        for start, end, delta in self._spans:
+            if start <= address < end and address + len(data) <= end:
+                self._machine.write(address + delta, data)
+                return
         offset = 0
         for physical, length in self._pieces(address, len(data)):
             self._machine.write(physical, data[offset : offset + length])
