@@ -64,6 +64,9 @@ class Bus:
 
     def find(self, address: int) -> Window | None:
         """The window that holds `address`."""
+        window = self._pages.get(address >> _PAGE_SHIFT)
+        if window is not None and window.base <= address < window.end:
+            return window
         index = bisect_right(self._windows, address, key=lambda window: window.base) - 1
         if index >= 0 and address < self._windows[index].end:
             return self._windows[index]

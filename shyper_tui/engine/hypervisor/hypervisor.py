@@ -12,7 +12,8 @@ from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.firmware.sbi import Extension
 from shyper_tui.engine.hypervisor.core import Core
 from shyper_tui.engine.hypervisor.exits import EXITS, Trap
-from shyper_tui.engine.hypervisor.exits.record import ExitRecord, cause_name
+from shyper_tui.engine.hypervisor.exits.faults import describe
+from shyper_tui.engine.hypervisor.exits.record import cause_name
 from shyper_tui.engine.hypervisor.manager import Manager
 from shyper_tui.engine.hypervisor.physical_plic import PhysicalPlic
 from shyper_tui.engine.hypervisor.platform import Platform
@@ -113,25 +114,10 @@ class Hypervisor:
             if vcpu.waiting and vcpu.interrupt_pending(core.now()):
                 core.post(partial(core.notice, vcpu))
 
-    def record(self, vcpu: Vcpu, trap: Trap, reason: str, instruction: int = 0) -> ExitRecord:
-        """Keep what a VM did wrong."""
-        record = ExitRecord(
-            time_ticks=trap.hart.csr.time,
-            vm=vcpu.vm.id,
-            vcpu=vcpu.index,
-            cause=trap.cause,
-            pc=trap.pc,
-            guest_virtual=trap.value,
-            guest_physical=trap.guest_physical,
-            instruction=instruction,
-            reason=reason,
-        )
-        vcpu.vm.faults.append(record)
-        return record
-
     def stop_faulty(self, vcpu: Vcpu, trap: Trap, reason: str) -> None:
         """Stop the VM of `vcpu`, and only that, because of what the trap shows."""
-        record = self.record(vcpu, trap, reason)
+        record = describe(vcpu, trap, reason)
+        vcpu.vm.faults.append(record)
         self.platform.log(str(record))
         self.manager.fail(vcpu.vm, str(record))
 

@@ -85,20 +85,28 @@ class Stage2:
 
     def translate(self, ipa: int) -> Translation | None:
         """Walk the tables in memory for `ipa`; None when no leaf maps it."""
-        if ipa >> IPA_BITS:
+        level, pte = self._last_entry(ipa)
+        if not pte & (PTE_R | PTE_X):
             return None
+        size = leaf_size(level)
+        return Translation(((pte >> 10 & (1 << 44) - 1) << 12) + ipa % size, size)
+
+    def last_level(self, ipa: int) -> int:
+        """Level of the entry at which the walk of `ipa` ends: a leaf, or the first that is not valid."""
+        return self._last_entry(ipa)[0]
+
+    def _last_entry(self, ipa: int) -> tuple[int, int]:
+        """(level, entry) that ends the walk of `ipa`; an address that is too long ends it before the first read."""
+        if ipa >> IPA_BITS:
+            return LEVELS - 1, 0
         table = self.root
         for level in reversed(range(LEVELS)):
             index = ipa >> 12 + 9 * level & (0x7FF if level == LEVELS - 1 else 0x1FF)
             pte = self._read(table, index)
-            if not pte & PTE_V:
-                return None
-            address = (pte >> 10 & (1 << 44) - 1) << 12
-            if pte & (PTE_R | PTE_X):
-                size = leaf_size(level)
-                return Translation(address + ipa % size, size)
-            table = address
-        return None
+            if not pte & PTE_V or pte & (PTE_R | PTE_X) or level == 0:
+                break
+            table = (pte >> 10 & (1 << 44) - 1) << 12
+        return level, pte if pte & PTE_V else 0
 
     def free(self) -> None:
         """Give all tables back; the VM must not run any more."""

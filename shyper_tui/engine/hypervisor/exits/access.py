@@ -1,14 +1,14 @@
 """Decodes the load or store that hit an emulated device (Unprivileged ISA, RV64GC encodings).
 
 Small and independent of the executing core: the hypervisor sees an instruction word as real hypervisors do, fetched
-with HLVX
-or transformed in htinst.
+with HLVX or transformed in htinst.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 
 class Kind(Enum):
@@ -34,10 +34,11 @@ class Access:
 
     @property
     def is_store(self) -> bool:
-        return self.kind in (Kind.STORE, Kind.FLOAT_STORE)
+        return self.kind is Kind.STORE or self.kind is Kind.FLOAT_STORE
 
 
 OPCODE_LOAD, OPCODE_LOAD_FP, OPCODE_STORE, OPCODE_STORE_FP, OPCODE_AMO = 0x03, 0x07, 0x23, 0x27, 0x2F
+STACK_POINTER = 2
 
 
 def is_compressed(parcel: int) -> bool:
@@ -45,6 +46,7 @@ def is_compressed(parcel: int) -> bool:
     return parcel & 3 != 3
 
 
+@lru_cache(4096)
 def decode(instruction: int) -> Access | None:
     """The access `instruction` (16 or 32 bits) makes; None when it is no load, store or atomic."""
     return _decode_compressed(instruction & 0xFFFF) if is_compressed(instruction) else _decode_32(instruction)
@@ -56,6 +58,35 @@ def decode_transformed(htinst: int) -> Access | None:
     if access is None or htinst & 2:
         return access
     return Access(access.kind, access.width, access.register, access.signed, length=2)
+
+
+def transformed_offset(htinst: int) -> int:
+    """Bytes from the beginning of the access to the faulting byte, which a transformed instruction has in place of
+    rs1."""
+    return htinst >> 15 & 31
+
+
+def address_operands(instruction: int) -> tuple[int, int]:
+    """(base register, offset) of the address that a load or store other than an atomic has."""
+    if not is_compressed(instruction):
+        store = instruction & 0x7F in (OPCODE_STORE, OPCODE_STORE_FP)
+        low = instruction >> 7 & 31 if store else instruction >> 20 & 31
+        offset = instruction >> 25 << 5 | low
+        return instruction >> 15 & 31, offset - (offset >> 11 << 12)
+    word = instruction >> 13 & 3 == 2  # else a doubleword
+    if instruction & 3 == 0:
+        low = instruction >> 10 & 7  # uimm[5:3]
+        if word:
+            return 8 + (instruction >> 7 & 7), low << 3 | (instruction >> 6 & 1) << 2 | (instruction >> 5 & 1) << 6
+        return 8 + (instruction >> 7 & 7), low << 3 | (instruction >> 5 & 3) << 6
+    if instruction >> 15:  # a store to the stack
+        if word:
+            return STACK_POINTER, (instruction >> 9 & 15) << 2 | (instruction >> 7 & 3) << 6
+        return STACK_POINTER, (instruction >> 10 & 7) << 3 | (instruction >> 7 & 7) << 6
+    high = (instruction >> 12 & 1) << 5
+    if word:
+        return STACK_POINTER, high | (instruction >> 4 & 7) << 2 | (instruction >> 2 & 3) << 6
+    return STACK_POINTER, high | (instruction >> 5 & 3) << 3 | (instruction >> 2 & 7) << 6
 
 
 def _decode_32(word: int) -> Access | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shyper_tui.engine.hypervisor.exits.faults import note
 from shyper_tui.engine.hypervisor.exits.inject import ILLEGAL_INSTRUCTION
 from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 
@@ -24,6 +25,7 @@ def virtual_instruction(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
         trap.advance(4)
         vcpu.core.block()
         return
+    note(vcpu, trap, "an instruction or a register that a guest does not have")
     trap.inject(ILLEGAL_INSTRUCTION, trap.value)
 
 

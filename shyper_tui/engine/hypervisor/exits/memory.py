@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shyper_tui.engine.board.bus import Window
 from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.hart.hart import GuestFault
-from shyper_tui.engine.hypervisor.exits.access import Access, Kind, decode, decode_transformed, is_compressed
+from shyper_tui.engine.hypervisor.exits.access import (
+    Access,
+    Kind,
+    address_operands,
+    decode,
+    decode_transformed,
+    is_compressed,
+    transformed_offset,
+)
+from shyper_tui.engine.hypervisor.exits.faults import (
+    INSTRUCTION_GUEST_PAGE_FAULT,
+    LOAD_GUEST_PAGE_FAULT,
+    PSEUDO_READ,
+    PSEUDO_WRITE,
+    STORE_GUEST_PAGE_FAULT,
+    note,
+)
 from shyper_tui.engine.hypervisor.exits.inject import (
     INSTRUCTION_ACCESS_FAULT,
     LOAD_ACCESS_FAULT,
@@ -15,84 +32,107 @@ from shyper_tui.engine.hypervisor.exits.inject import (
     STORE_ADDRESS_MISALIGNED,
 )
 from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
+from shyper_tui.engine.hypervisor.layout import PAGE
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
-INSTRUCTION_GUEST_PAGE_FAULT, LOAD_GUEST_PAGE_FAULT, STORE_GUEST_PAGE_FAULT = 20, 21, 23
-ACCESS_FAULTS = {
-    INSTRUCTION_GUEST_PAGE_FAULT: INSTRUCTION_ACCESS_FAULT,
-    LOAD_GUEST_PAGE_FAULT: LOAD_ACCESS_FAULT,
-    STORE_GUEST_PAGE_FAULT: STORE_ACCESS_FAULT,
-}
-PSEUDO_READ, PSEUDO_WRITE = 0x3000, 0x3020
-"""htinst of a fault of the guest's own page-table walk: read of a PTE, or update of its A and D bits."""
 FS_DIRTY = 3 << 13
 NAN_BOX = 0xFFFF_FFFF << 32
+MASK64 = (1 << 64) - 1
+LAST_PARCEL = PAGE - 2
+"""Offset of the last 16-bit parcel of a page: what begins there may go on in a page that is not mapped."""
 
 
 @on_exit(INSTRUCTION_GUEST_PAGE_FAULT)
 def fetch_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     """The guest runs where it has no memory: its problem, unless its trap handler itself lies there."""
+    implicit = trap.hart.csr.htinst in (PSEUDO_READ, PSEUDO_WRITE)
     if trap.pc == trap.hart.csr.vstvec & ~3:
-        walk = trap.hart.csr.htinst in (PSEUDO_READ, PSEUDO_WRITE)
-        what = "its page tables lie" if walk else "its trap handler lies"
+        what = "its page tables lie" if implicit else "its trap handler lies"
         hypervisor.stop_faulty(vcpu, trap, f"{what} outside of its memory, so it can never go on")
         return
+    note(vcpu, trap, "its page tables point outside of its memory" if implicit else "it runs where it has no memory")
     trap.inject(INSTRUCTION_ACCESS_FAULT, trap.value)
 
 
 @on_exit(LOAD_GUEST_PAGE_FAULT, STORE_GUEST_PAGE_FAULT)
 def data_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     """A load or store that stage 2 does not map: an emulated device answers, or the guest takes an access fault."""
-    htinst = trap.hart.csr.htinst
-    fault = ACCESS_FAULTS[trap.cause]
+    hart = trap.hart
+    htinst = hart.csr.htinst
     if htinst in (PSEUDO_READ, PSEUDO_WRITE):
-        hypervisor.record(vcpu, trap, "its page tables point outside of its memory")
-        trap.inject(fault, trap.value)
+        _refuse(vcpu, trap, "its page tables point outside of its memory")
         return
-    window = vcpu.vm.bus.find(trap.guest_physical)
+    address, virtual = trap.guest_physical, trap.value
+    window = vcpu.vm.bus.find(address)
     if window is None:
-        hypervisor.record(vcpu, trap, "nothing is at this address")
-        trap.inject(fault, trap.value)
+        _refuse(vcpu, trap, "nothing is at this address")
         return
-    try:
-        access = decode_transformed(htinst) if htinst else decode(_fetch(trap))
-    except GuestFault as problem:
-        if problem.cause == LOAD_ACCESS_FAULT:  # code in a device: executing it again would fault for ever
-            trap.inject(fault, trap.value)
-        return  # else the instruction is no longer mapped: executing it again makes the guest's own fault
+    instruction = 0
+    if htinst:
+        access = decode_transformed(htinst)
+    else:
+        try:
+            instruction = _fetch(trap)
+        except GuestFault as problem:
+            if problem.cause == LOAD_ACCESS_FAULT:  # code in a device: executing it again would fault for ever
+                _refuse(vcpu, trap, "an instruction that lies in a device cannot be read")
+            return  # else the instruction is no longer mapped: executing it again makes the guest's own fault
+        access = decode(instruction)
+    store = trap.cause == STORE_GUEST_PAGE_FAULT
     if access is None or access.kind is Kind.ATOMIC:
-        hypervisor.record(vcpu, trap, "an instruction that no device answers")
-        trap.inject(fault, trap.value)
+        _refuse(vcpu, trap, "an instruction that no device answers")
         return
-    if trap.guest_physical % access.width:
-        trap.inject(STORE_ADDRESS_MISALIGNED if access.is_store else LOAD_ADDRESS_MISALIGNED, trap.value)
+    if access.is_store != store:
+        return  # the instruction has been changed since: the guest executes what is there now
+    # a fault at the first byte of a page may be the second part of an access that began in the page before
+    begin = virtual
+    if virtual % PAGE == 0:
+        begin = virtual - transformed_offset(htinst) if htinst else _effective_address(trap, instruction)
+    if begin != virtual or address & access.width - 1:
+        trap.inject(STORE_ADDRESS_MISALIGNED if store else LOAD_ADDRESS_MISALIGNED, begin & MASK64)
         return
     try:
-        _perform(vcpu, trap, access)
+        _perform(vcpu, trap, access, window, address - window.base)
     except AccessFault as refusal:
-        hypervisor.record(vcpu, trap, f"{window.name} refuses the access: {refusal.reason}")
-        trap.inject(fault, trap.value)
+        _refuse(vcpu, trap, f"{window.name} refuses the access: {refusal.reason}")
         return
     if vcpu.loaded:
         trap.advance(access.length)
 
 
+def _refuse(vcpu: Vcpu, trap: Trap, reason: str) -> None:
+    """The guest takes an access fault, and the record says why."""
+    note(vcpu, trap, reason)
+    trap.inject(STORE_ACCESS_FAULT if trap.cause == STORE_GUEST_PAGE_FAULT else LOAD_ACCESS_FAULT, trap.value)
+
+
 def _fetch(trap: Trap) -> int:
-    """The instruction at sepc, by one or two HLVX.HU."""
-    first = trap.hart.hlvx(trap.pc)
-    return first if is_compressed(first) else first | trap.hart.hlvx(trap.pc + 2) << 16
+    """The instruction at sepc, read with the guest's right to execute it."""
+    hart, pc = trap.hart, trap.pc
+    if pc % PAGE != LAST_PARCEL:
+        word = hart.hlvx_word(pc)
+        return word & 0xFFFF if is_compressed(word) else word
+    first = hart.hlvx(pc)
+    return first if is_compressed(first) else first | hart.hlvx(pc + 2 & MASK64) << 16
 
 
-def _perform(vcpu: Vcpu, trap: Trap, access: Access) -> None:
-    hart, bus, address, width = trap.hart, vcpu.vm.bus, trap.guest_physical, access.width
+def _effective_address(trap: Trap, instruction: int) -> int:
+    register, offset = address_operands(instruction)
+    return trap.hart.x[register] + offset & MASK64
+
+
+def _perform(vcpu: Vcpu, trap: Trap, access: Access, window: Window, offset: int) -> None:
+    hart, width = trap.hart, access.width
+    if window.base + offset + width > window.end:
+        raise AccessFault(offset, width, "it goes beyond the device's end")
     if access.is_store:
         registers = hart.x if access.kind is Kind.STORE else hart.f
-        bus.write(address, width, registers[access.register] & (1 << 8 * width) - 1)
+        window.device.write(offset, width, registers[access.register] & (1 << 8 * width) - 1)
         return
-    value = bus.read(address, width)
+    value = window.device.read(offset, width)
     if access.kind is Kind.FLOAT_LOAD:
         hart.f[access.register] = value | NAN_BOX if width == 4 else value
         hart.csr.sstatus = hart.csr.sstatus | FS_DIRTY

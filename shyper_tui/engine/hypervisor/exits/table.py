@@ -12,35 +12,34 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
+GUEST_PAGE_FAULTS = (20, 21, 23)
+
 
 class Trap:
-    """A synchronous trap from VS- or VU-mode, as the HS-level CSRs of `hart` describe it."""
+    """A synchronous trap from VS- or VU-mode, as the HS-level CSRs of `hart` describe it.
 
-    __slots__ = ("cause", "hart")
+    `pc` is the address of the instruction (sepc), `value` is stval: the faulting guest virtual address, or instruction
+    bits.
+    """
+
+    __slots__ = ("cause", "hart", "pc", "value")
 
     def __init__(self, hart: HartPort, cause: int) -> None:
         self.hart = hart
         self.cause = cause
-
-    @property
-    def pc(self) -> int:
-        """Address of the instruction (sepc)."""
-        return self.hart.csr.sepc
-
-    @property
-    def value(self) -> int:
-        """stval: the faulting guest virtual address, or instruction bits."""
-        return self.hart.csr.stval
+        csr = hart.csr
+        self.pc = csr.sepc
+        self.value = csr.stval
 
     @property
     def guest_physical(self) -> int:
         """The guest-physical address of a guest-page fault: htval holds it without its two lowest bits."""
         htval = self.hart.csr.htval
-        return htval << 2 | self.value & 3 if htval else 0
+        return htval << 2 | self.value & 3 if self.cause in GUEST_PAGE_FAULTS else 0
 
     def advance(self, length: int) -> None:
         """The instruction is done; the guest goes on behind it."""
-        self.hart.csr.sepc = self.hart.csr.sepc + length & (1 << 64) - 1
+        self.hart.csr.sepc = self.pc + length & (1 << 64) - 1
 
     def inject(self, cause: int, tval: int) -> None:
         """The guest takes exception `cause` at this instruction."""
