@@ -9,7 +9,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ WANTED = int(os.environ.get("SHYPER_FUZZ_CASES", "0"))
 RAN: Counter[str] = Counter()
 """Cases that ran in this process, by area."""
 
+Value = TypeVar("Value")
 Test = Callable[..., None]
 
 U64 = (1 << 64) - 1
@@ -50,6 +51,12 @@ def fuzz(area: str, share: float, quick: int, **strategies: st.SearchStrategy[An
         return fuzzer
 
     return decorate
+
+
+@st.composite
+def mostly(draw: st.DrawFn, usual: st.SearchStrategy[Value], rare: st.SearchStrategy[Value]) -> Value:
+    """`usual`, and one time in six `rare`: with too much wrong at once only the first check is ever reached."""
+    return draw(rare if draw(st.integers(0, 5)) == 5 else usual)
 
 
 def numbers(*interesting: int) -> st.SearchStrategy[int]:
