@@ -33,6 +33,7 @@ class Station:
             board_tree=tree,
             on_console=self.on_console,
             on_mvm_reset=self.resets.append,
+            on_machine_reset=self.resets.append,
             log=self.log.append,
             timebase=self.machine,
         )

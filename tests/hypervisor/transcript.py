@@ -43,7 +43,7 @@ class Transcript:
 
 def parse_call(text: str) -> Made:
     """A call as print_call shows it, whatever stands before it."""
-    found = CALL.search(text if text.startswith("= ") else f"= _ {text}")
+    found = CALL.search(text if text.startswith("= ") else f"= _ {text[max(0, text.rfind('a7=')) :]}")
     assert found is not None, text
     changed = () if found[5] == "none" else tuple(found[5].split(","))
     return Made(int(found[2], 16), _signed(found[3]), _signed(found[4]), changed)

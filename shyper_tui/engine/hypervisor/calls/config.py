@@ -56,6 +56,11 @@ def _text(vm: Vm, address: int, size: int, what: str) -> str:
     return data.decode("utf-8", "replace")
 
 
+def _short(name: bytes) -> str:
+    """A VM's name, cut to the 31 bytes that the VM list has room for."""
+    return name[: NAME_SIZE - 1].decode("utf-8", "ignore")
+
+
 def _words(vm: Vm, address: int, count: int, most: int) -> list[int]:
     """`count` u64 values of the caller."""
     if count > most:
@@ -75,7 +80,7 @@ def add_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     id."""
     name_at, _, vm_type, cmdline_at, _, kernel, tree, ramdisk = _words(vm, args[0], 8, 8)
     manager = hypervisor.manager
-    name = _text(vm, name_at, NAME_SIZE, "name")
+    name = _short(vm.memory.read_string(name_at, NAME_SIZE))
     check_vm_name(name)
     definition = VmDefinition(
         id=manager.free_id(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.sbi import ResetType
-from shyper_tui.engine.hypervisor.calls.table import SYS, Args, RefusedError, hypercall
+from shyper_tui.engine.hypervisor.calls.table import SYS, Args, hypercall
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
@@ -28,19 +28,9 @@ def system_shutdown(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     return 0
 
 
-@hypercall(SYS, 3)
-def system_update(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    raise RefusedError("this hypervisor is a part of the engine and cannot be replaced while it runs")
-
-
 @hypercall(SYS, 4)
 def system_test(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     """One line on the machine's console."""
     hypervisor.firmware.console.write(TEST_LINE.format(vm.id).replace("\n", "\r\n").encode())
     hypervisor.platform.log(f"test call of VM {vm.id}")
     return 0
-
-
-@hypercall(SYS, 5)
-def system_unused(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    raise RefusedError("no function has this number")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FAILURE = -1
 SYS, VMM, IVC, MEDIATED, CONFIG = 0x00, 0x01, 0x02, 0x03, 0x11
 NAME_SIZE = 32
+MIGRATION = range(10, 16)
+ABSENT = {IVC: "VMs have no messages to one another", 0x04: "there are no security calls", 0x12: "there is no unilib"}
 
 Args = Sequence[int]
 Handler = Callable[["Hypervisor", "Vm", Args], int]
@@ -52,7 +54,7 @@ def call(hypervisor: Hypervisor, vcpu: Vcpu, number: int, args: Args) -> int:
     try:
         found = HANDLERS.get((kind, event))
         if found is None:
-            raise RefusedError("there is no such call")
+            raise RefusedError(_absent(kind, event))
         handler, any_vm = found
         if not any_vm and vm.id != MVM_ID:
             raise RefusedError("only the managing VM may do this")
@@ -60,6 +62,15 @@ def call(hypervisor: Hypervisor, vcpu: Vcpu, number: int, args: Args) -> int:
     except (RefusedError, VmError, BadAddress) as error:
         _refuse(hypervisor, vcpu, number, str(error))
     return FAILURE
+
+
+def _absent(kind: int, event: int) -> str:
+    """Why there is no such call. Some have a name in the kernel module and no function on this machine."""
+    if (kind, event) == (SYS, 3):
+        return "the hypervisor is a part of the engine and cannot be replaced while it runs"
+    if kind == VMM and event in MIGRATION:
+        return "VMs cannot be migrated"
+    return ABSENT.get(kind, "there is no such call")
 
 
 def _refuse(hypervisor: Hypervisor, vcpu: Vcpu, number: int, reason: str) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 16
 """Entries that fit the page as its readers know it."""
-MIGRATION = range(10, 16)
 
 
 @hypercall(VMM, 0)
@@ -75,11 +74,3 @@ def _vm_and_force(value: int) -> tuple[int, bool]:
     if value >> 32:
         raise RefusedError(f"{value:#x} names no VM")
     return value & 0xFFFF, bool(value >> 16)
-
-
-def _migrate(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
-    raise RefusedError("VMs cannot be migrated")
-
-
-for _event in MIGRATION:
-    hypercall(VMM, _event)(_migrate)
