@@ -30,6 +30,25 @@ static bool software_came(void *before)
     return this_hart()->software_interrupts > *(uint64_t *)before;
 }
 
+/* SBI 0.1: results in a0 alone, hart masks in memory. */
+static void legacy_calls(uint64_t self)
+{
+    static uint64_t mask;
+    uint64_t seen = this_hart()->timer_interrupts;
+    SBI("legacy timer", 0, 0, time_now());
+    wait_for(timer_came, &seen, UINT64_MAX);
+    printf("# legacy timer interrupts=%lu\n", this_hart()->timer_interrupts - seen);
+    SBI("legacy timer never", 0, 0, UINT64_MAX);
+    mask = 1ul << self;
+    seen = this_hart()->software_interrupts;
+    SBI("legacy ipi", 4, 0, AT(&mask));
+    wait_for(software_came, &seen, UINT64_MAX);
+    SBI("legacy clear", 3, 0, 0);
+    SBI("legacy fence", 5, 0, AT(&mask));
+    SBI("legacy sfence", 6, 0, AT(&mask), 0, 0x1000);
+    SBI("legacy sfence asid", 7, 0, AT(&mask), 0, 0x1000, 0);
+}
+
 void run_sbi(void)
 {
     static char text[] = "[debug console]", input[16];
@@ -110,6 +129,7 @@ void run_sbi(void)
     SBI("console 3", SBI_DBCN, 3, 0);
     SBI("putchar", 1, 0, '?');
     SBI("getchar", 2, 0, 0);
+    legacy_calls(self);
     SBI("unknown", 0x12345678, 0, 0);
     SBI("CPPC", 0x43505043, 0, 0);
     SBI("NACL", 0x4e41434c, 0, 0);

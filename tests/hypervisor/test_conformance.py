@@ -6,7 +6,6 @@ The layouts here are written down from the contract, not taken from the hypervis
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import pytest
 
@@ -18,40 +17,17 @@ from shyper_tui.engine.hypervisor.definition import (
     MemoryRegion,
     PassthroughRegion,
 )
-from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import VmState
-from tests.hypervisor import transcript
-from tests.hypervisor.station import Station
+from tests.hypervisor.conformance import Conformance
 from tests.hypervisor.transcript import Transcript
 
-PROGRAM = Path(__file__).parents[1] / "programs" / "conformance.elf"
-PROMPT = b"test# "
-RAM = 8 << 30
 UNTOUCHED = 0xEE
 PENDING, ACTIVE = 1, 2
-HYPERCALLS = range(0x0A00_0000, 0x0B00_0000)
-
-
-class Conformance:
-    """The conformance guest as managing VM."""
-
-    def __init__(self) -> None:
-        self.station = Station(ram=RAM)
-        self.station.manager.add(mvm_definition(), PROGRAM.read_bytes())
-        self.station.manager.boot(0)
-        self.station.until(lambda: PROMPT in self.station.consoles[0])
-
-    def run(self, group: str) -> Transcript:
-        """One group of calls. No hypercall may change any register but a0."""
-        found = transcript.read(self.station.command(0, f"run {group}", PROMPT, 400_000_000))
-        assert found.order
-        assert [made for made in found.order if made.number in HYPERCALLS and made.changed] == []
-        return found
 
 
 @pytest.fixture
 def mvm() -> Conformance:
-    return Conformance()
+    return Conformance.as_managing_vm()
 
 
 def entry(vm_id: int, name: bytes, kind: int, state: int) -> bytes:
