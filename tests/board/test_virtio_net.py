@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shyper_tui.engine.board.device import ManualTimebase
 from shyper_tui.engine.board.virtio import mmio, net
+from shyper_tui.engine.board.virtio.backend import VIRTIO_F_VERSION_1
 from shyper_tui.engine.board.virtio.net import Frame, Net
 from shyper_tui.engine.board.virtio.segmentation import segment
 from shyper_tui.engine.board.virtio.switch import BROADCAST, Switch
@@ -29,10 +31,23 @@ def ethernet(destination: bytes, source: bytes, payload: bytes = b"payload") -> 
 class Station(Driver):
     """A machine on the switch."""
 
-    def __init__(self, switch: Switch, number: int, features: int = 0, backlog: int = 256) -> None:
+    def __init__(
+        self,
+        switch: Switch,
+        number: int,
+        features: int = 0,
+        backlog: int = 256,
+        *,
+        known: bool = False,
+        vm: int | None = None,
+        timebase: ManualTimebase | None = None,
+        sent_length: bool = False,
+    ) -> None:
         self.mac = mac(number)
-        self.net = Net(self.mac, features=features, backlog=backlog)
-        self.port = switch.attach(f"station {number}", self.net.deliver)
+        self.net = Net(self.mac, features=features, backlog=backlog, timebase=timebase, sent_length=sent_length)
+        self.port = switch.attach(
+            f"station {number}", self.net.deliver, mac=self.mac if known else None, vm=vm
+        )
         self.net.port = self.port
         super().__init__(self.net)
         self.start()
@@ -84,18 +99,148 @@ def test_a_station_that_moves_is_followed_and_one_that_leaves_forgotten() -> Non
     assert (c.port.dropped, c.mac in switch.table) == (1, False)
 
 
-def test_the_address_table_is_bounded_and_the_ports_are() -> None:
+def test_learned_addresses_of_a_port_are_bounded_and_the_ports_are() -> None:
     switch = Switch(capacity=3, max_ports=2)
     port = switch.attach("one")
-    switch.attach("two")
+    other = switch.attach("two")
+    other.send(Frame(ethernet(mac(200), mac(100))))
     for number in (1, 2, 3, 1, 4):
         port.send(Frame(ethernet(mac(200), mac(number))))
-    assert set(switch.table) == {mac(3), mac(1), mac(4)}
+    assert set(switch.table) == {mac(3), mac(1), mac(4), mac(100)}  # the other port keeps what it has made known
     with pytest.raises(ValueError, match="all 2 ports"):
         switch.attach("three")
     port.send(Frame(b"runt"))
     port.send(Frame(ethernet(mac(5), BROADCAST)))
-    assert (port.dropped, BROADCAST in switch.table) == (1, False)
+    assert (port.in_dropped, BROADCAST in switch.table) == (1, False)
+
+
+def test_a_configured_address_is_reached_before_it_has_sent_anything() -> None:
+    switch = Switch()
+    a, b, c = (Station(switch, number, known=True) for number in (1, 2, 3))
+    for station in (a, b, c):
+        station.give_buffers()
+    call = ethernet(b.mac, a.mac)
+    a.send(call)
+    assert (a.frames(), b.frames(), c.frames()) == ([], [call], [])
+
+
+def test_nobody_takes_a_configured_address_over_by_sending_from_it() -> None:
+    switch = Switch()
+    a, b, thief = (Station(switch, number, known=True) for number in (1, 2, 3))
+    for station in (a, b, thief):
+        station.give_buffers()
+    thief.send(ethernet(BROADCAST, b.mac))
+    a.frames(), b.frames()
+    call = ethernet(b.mac, a.mac)
+    a.send(call)
+    assert (b.frames(), thief.frames()) == ([call], [])
+
+
+def test_of_two_equal_configured_addresses_the_later_gets_the_frames_until_it_leaves() -> None:
+    switch = Switch()
+    first, second, a = Station(switch, 1, known=True), Station(switch, 1, known=True), Station(switch, 2, known=True)
+    first.give_buffers()
+    second.give_buffers()
+    calls = [ethernet(mac(1), a.mac, bytes((number,))) for number in range(2)]
+    a.send(calls[0])
+    second.port.unplug()
+    a.send(calls[1])
+    assert (first.frames(), second.frames()) == ([calls[1]], [calls[0]])
+
+
+def test_a_frame_to_the_senders_own_configured_address_comes_back() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1, known=True), Station(switch, 2, known=True)
+    a.give_buffers()
+    b.give_buffers()
+    own = ethernet(a.mac, a.mac)
+    a.send(own)
+    assert (a.frames(), b.frames()) == ([own], [])
+    a.send(ethernet(mac(7), mac(7)))  # a learned one is on the same side: it does not
+    assert (a.frames(), b.frames()) == ([], [])
+
+
+def test_a_flood_goes_to_other_vms_and_not_to_another_interface_of_the_same() -> None:
+    switch = Switch()
+    one, two = Station(switch, 1, known=True, vm=1), Station(switch, 2, known=True, vm=1)
+    other = Station(switch, 3, known=True, vm=2)
+    for station in (one, two, other):
+        station.give_buffers()
+    for destination in (BROADCAST, b"\1\0\x5e\0\0\xfb", mac(99)):
+        call = ethernet(destination, one.mac)
+        one.send(call)
+        assert (one.frames(), two.frames(), other.frames()) == ([], [], [call])
+    direct = ethernet(two.mac, one.mac)
+    one.send(direct)
+    assert two.frames() == [direct]
+
+
+def test_dhcp_passes_the_switch() -> None:
+    switch = Switch()
+    server, client, third = (Station(switch, number, known=True, vm=number) for number in (1, 2, 3))
+    for station in (server, client, third):
+        station.give_buffers()
+    discover = BROADCAST + client.mac + b"\x08\0" + bytes.fromhex("4500011c0000000040117ad2 00000000ffffffff 00440043")
+    client.send(discover + bytes(200))
+    assert server.frames() == [discover + bytes(200)]
+    offer = client.mac + server.mac + b"\x08\0" + bytes(300)
+    server.send(offer)
+    assert (client.frames(), len(third.frames())) == ([offer], 1)
+
+
+def test_ports_count_what_came_in_went_out_and_was_dropped() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1, known=True, vm=0), Station(switch, 2, known=True, vm=1, backlog=1)
+    frame = ethernet(b.mac, a.mac)
+    for _ in range(3):
+        a.send(frame)
+    assert [(port.vm, port.name, port.mac) for port in switch.ports] == [
+        (0, "station 1", a.mac), (1, "station 2", b.mac)
+    ]  # fmt: skip
+    assert (a.port.in_frames, a.port.in_bytes, a.port.dropped) == (3, 3 * len(frame), 0)
+    assert (b.port.out_frames, b.port.out_bytes, b.port.out_dropped, b.port.dropped) == (1, len(frame), 2, 2)
+    assert (b.net.received_frames, b.net.received_dropped, a.net.sent_frames) == (0, 2, 3)
+
+
+def test_a_hostile_or_slow_receiver_does_not_hold_up_the_others() -> None:
+    switch = Switch()
+    sender, slow, broken, good = (Station(switch, number, known=True, vm=number) for number in (1, 2, 3, 4))
+    head = broken.queues[net.RECEIVEQ].add(writable=[2000])
+    broken.memory.write_u64(broken.queues[net.RECEIVEQ].desc + 16 * head, 0x10)
+    good.give_buffers(8)
+    calls = [ethernet(BROADCAST, sender.mac, bytes((number,))) for number in range(5)]
+    for call in calls:
+        sender.send(call)
+    assert good.frames() == calls
+    assert broken.get(mmio.Status) & mmio.DEVICE_NEEDS_RESET
+    assert not sender.get(mmio.Status) & mmio.DEVICE_NEEDS_RESET
+    slow.give_buffers(8)
+    assert slow.frames() == calls
+
+
+def test_a_sender_that_floods_waits_for_the_machines_time() -> None:
+    switch, timebase = Switch(), ManualTimebase()
+    flooder = Station(switch, 1, known=True, vm=1, timebase=timebase)
+    others = [Station(switch, number, known=True, vm=number) for number in range(2, 9)]
+    flooder.queues[net.TRANSMITQ] = type(flooder.queues[net.TRANSMITQ])(flooder, net.TRANSMITQ, 256)
+    flooder.put(mmio.QueueSel, net.TRANSMITQ)
+    flooder.put(mmio.QueueReady, 0)
+    queue = flooder.queues[net.TRANSMITQ]
+    queue.set_up()
+    for _ in range(120):
+        queue.add([PLAIN, ethernet(BROADCAST, flooder.mac)])
+    queue.notify()
+    at_once = flooder.net.sent_frames
+    assert 0 < at_once < 40
+    for _ in range(10):
+        queue.notify()  # asking again changes nothing
+    assert flooder.net.sent_frames == at_once
+    others[0].send(ethernet(others[1].mac, others[0].mac))  # and nobody else waits
+    assert others[1].port.out_frames == at_once + 1
+    timebase.advance(10_000_000)
+    assert flooder.net.sent_frames == 120
+    assert len(queue.collect()) == 120
+    assert all(station.port.out_frames + station.port.out_dropped >= 120 for station in others)
 
 
 def test_frames_wait_for_buffers_up_to_a_bound() -> None:
@@ -136,6 +281,50 @@ def test_configuration_link_and_runts() -> None:
     assert (a.net.sent_dropped, b.frames()) == (3, [])
     a.send(ethernet(b.mac, a.mac))
     assert len(b.frames()) == 1
+
+
+def test_a_guest_is_asked_to_announce_itself_on_a_new_link() -> None:
+    station = Station(Switch(), 1, net.VIRTIO_NET_F_CTRL_VQ | net.VIRTIO_NET_F_GUEST_ANNOUNCE)
+    generation = station.get(mmio.ConfigGeneration)
+    station.net.set_link(False)
+    assert (station.get(0x106, 2), station.acknowledge()) == (0, mmio.CONFIG_CHANGE)
+    station.net.set_link(True)
+    assert (station.get(0x106, 2), station.acknowledge()) == (net.LINK_UP | net.ANNOUNCE, mmio.CONFIG_CHANGE)
+    assert station.get(mmio.ConfigGeneration) == generation + 2
+    station.net.set_link(True)  # no news
+    assert station.acknowledge() == 0
+    assert station.queues[net.CONTROLQ].request(b"\3\0", writable=[1]) == (1, b"\0")
+    assert station.get(0x106, 2) == net.LINK_UP
+
+
+def test_without_that_feature_only_the_link_comes_back() -> None:
+    station = Station(Switch(), 1)
+    station.net.set_link(False)
+    station.net.set_link(True)
+    assert station.get(0x106, 2) == net.LINK_UP
+
+
+@pytest.mark.parametrize(
+    ("accepted", "needed"),
+    [
+        (net.VIRTIO_NET_F_GUEST_TSO4, "GUEST_CSUM"),
+        (net.VIRTIO_NET_F_GUEST_UFO, "GUEST_CSUM"),
+        (net.VIRTIO_NET_F_HOST_TSO6, "F_CSUM"),
+        (net.VIRTIO_NET_F_HOST_ECN, "HOST_TSO4 or 6"),
+        (net.VIRTIO_NET_F_GUEST_ANNOUNCE, "CTRL_VQ"),
+    ],
+)
+def test_offload_features_need_the_ones_they_build_on(accepted: int, needed: str) -> None:
+    station = Station(Switch(), 1, 0x0023_7DA3)
+    assert not station.accept(VIRTIO_F_VERSION_1 | accepted)
+    assert needed in str(station.transport.last_error)
+    assert station.accept(VIRTIO_F_VERSION_1 | 0x0023_7DA3)
+
+
+def test_the_used_length_of_a_sent_frame_is_its_own_where_that_is_wanted() -> None:
+    station = Station(Switch(), 1, sent_length=True)
+    frame = ethernet(mac(2), station.mac)
+    assert station.queues[net.TRANSMITQ].request(PLAIN, frame) == (len(frame), b"")
 
 
 def test_nothing_is_delivered_to_a_driver_that_is_not_ready() -> None:
@@ -235,6 +424,15 @@ def test_a_large_tcp_packet_is_cut_for_a_receiver_that_cannot_take_it(version: i
             assert struct.unpack_from(">HH", piece, 16) == (len(piece) - 14, (0xFFFF + index) & 0xFFFF)
         else:
             assert struct.unpack_from(">H", piece, 18)[0] == len(piece) - tcp
+
+
+def test_a_packet_with_ecn_is_cut_for_a_receiver_that_takes_large_ones_without_it() -> None:
+    switch = Switch()
+    a, b = Station(switch, 1, CSUM | TSO), Station(switch, 2, CSUM | TSO)
+    frame, header = tcp_frame(bytes(1500), 4)
+    b.give_buffers(4, size=4096)
+    a.send(frame, header[:1] + bytes((header[1] | 0x80,)) + header[2:])
+    assert len(b.frames()) == 2
 
 
 @given(st.binary(max_size=200), st.integers(0, 0xFFFF), st.integers(0, 70))

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.board.virtio import mmio
-from shyper_tui.engine.board.virtio.backend import VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1, Backend
+from shyper_tui.engine.board.virtio.backend import (
+    VIRTIO_F_EVENT_IDX,
+    VIRTIO_F_RING_RESET,
+    VIRTIO_F_VERSION_1,
+    Backend,
+)
 from shyper_tui.engine.board.virtio.mmio import VirtioMmio
 from shyper_tui.engine.board.virtio.queue import QueueError
 from tests.board.driver import RING_FEATURES, Driver
@@ -89,6 +94,31 @@ def test_features_are_offered_in_words_and_must_be_a_subset() -> None:
     assert not driver.accept(FEATURE_B)  # version 2 of the layout has no legacy drivers
     assert not driver.accept(VIRTIO_F_VERSION_1 | 1 << 5)
     assert driver.transport.driver_features == 0
+
+
+@pytest.mark.parametrize("bit", [5, 33, 64, 127])
+def test_a_feature_that_is_not_on_offer_is_refused_with_a_reason(bit: int) -> None:
+    driver = Driver(Echo())
+    driver.put(mmio.Status, mmio.ACKNOWLEDGE | mmio.DRIVER)
+    for selector, word in ((1, 1), (bit // 32, 1 << bit % 32 | (bit // 32 == 1))):
+        driver.put(mmio.DriverFeaturesSel, selector)
+        driver.put(mmio.DriverFeatures, word)
+    driver.put(mmio.Status, mmio.ACKNOWLEDGE | mmio.DRIVER | mmio.FEATURES_OK)
+    assert driver.get(mmio.Status) == mmio.ACKNOWLEDGE | mmio.DRIVER
+    assert driver.transport.last_error == f"the driver accepts features {1 << bit:#x}, which are not on offer"
+    driver.put(mmio.Status, mmio.ACKNOWLEDGE | mmio.DRIVER | mmio.FEATURES_OK | mmio.DRIVER_OK)
+    assert not driver.transport.active
+
+
+def test_a_device_refuses_features_that_cannot_go_together() -> None:
+    class Picky(Echo):
+        def missing(self, features: int) -> str | None:
+            return "B needs A" if features & FEATURE_B and not features & FEATURE_A else None
+
+    driver = Driver(Picky())
+    assert not driver.accept(VIRTIO_F_VERSION_1 | FEATURE_B)
+    assert driver.transport.last_error == "B needs A"
+    assert driver.accept(VIRTIO_F_VERSION_1 | FEATURE_A | FEATURE_B)
 
 
 def test_features_are_frozen_and_driver_ok_needs_them() -> None:
@@ -170,6 +200,87 @@ def test_nothing_is_used_before_driver_ok_or_after_reset() -> None:
     assert driver.queues[0].request(b"again", writable=[5]) == (5, b"again")
 
 
+def test_one_queue_is_reset_and_used_again_while_the_other_goes_on() -> None:
+    driver = Driver(Echo()).start()
+    for queue in driver.queues:
+        assert queue.request(b"before", writable=[6]) == (6, b"before")
+    backend = driver.transport.backend
+    assert backend is not None
+    taken = driver.transport.queues[0].pop() if driver.queues[0].add([b"late"], [4]) >= 0 else None
+    assert taken is not None
+    driver.put(mmio.QueueSel, 0)
+    driver.put(mmio.QueueReset, 1)
+    assert (driver.get(mmio.QueueReset), driver.get(mmio.QueueReady)) == (0, 0)
+    assert taken.stale
+    assert taken.write(0, b"late") == 0  # the buffer belongs to the driver again
+    backend.finish(driver.transport.queues[0], taken, 4)
+    driver.queues[0].notify()
+    assert driver.queues[0].collect() == []
+    assert driver.queues[1].request(b"other", writable=[5]) == (5, b"other")
+    driver.queues[0] = type(driver.queues[0])(driver, 0, 8)  # smaller than before
+    driver.queues[0].set_up()
+    assert driver.queues[0].request(b"again", writable=[5]) == (5, b"again")
+    assert not driver.get(mmio.Status) & mmio.DEVICE_NEEDS_RESET
+
+
+def test_a_queue_is_not_reset_without_the_feature() -> None:
+    driver = Driver(Echo()).start(without=VIRTIO_F_RING_RESET)
+    driver.put(mmio.QueueSel, 0)
+    driver.put(mmio.QueueReset, 1)
+    assert driver.get(mmio.QueueReady) == 1
+    assert driver.queues[0].request(b"still", writable=[5]) == (5, b"still")
+
+
+WRITE_ONLY = (
+    mmio.DeviceFeaturesSel, mmio.DriverFeatures, mmio.DriverFeaturesSel, mmio.QueueSel, mmio.QueueNum, mmio.QueueNotify,
+    mmio.InterruptACK, mmio.QueueDescLow, mmio.QueueDescHigh, mmio.QueueDriverLow, mmio.QueueDriverHigh,
+    mmio.QueueDeviceLow, mmio.QueueDeviceHigh, mmio.SHMSel,
+)  # fmt: skip
+READ_ONLY = (
+    mmio.MagicValue, mmio.Version, mmio.DeviceID, mmio.VendorID, mmio.DeviceFeatures, mmio.QueueNumMax,
+    mmio.InterruptStatus, mmio.SHMLenLow, mmio.SHMLenHigh, mmio.SHMBaseLow, mmio.SHMBaseHigh, mmio.ConfigGeneration,
+)  # fmt: skip
+
+
+def test_write_only_registers_read_0_and_read_only_ones_keep_their_value() -> None:
+    driver = Driver(Echo()).start()
+    assert [driver.get(register) for register in WRITE_ONLY] == [0] * len(WRITE_ONLY)
+    before = [driver.get(register) for register in READ_ONLY]
+    for register in READ_ONLY:
+        driver.put(register, 0x5555_5555)
+    assert [driver.get(register) for register in READ_ONLY] == before
+    reserved = [offset for offset in range(0, 0x100, 4) if offset not in WRITE_ONLY + READ_ONLY]
+    for offset in set(reserved) - {mmio.QueueReady, mmio.QueueReset, mmio.Status}:
+        driver.put(offset, 0xFFFF_FFFF)
+        assert driver.get(offset) == 0
+    assert driver.queues[0].request(b"fine", writable=[4]) == (4, b"fine")
+
+
+def test_a_ready_queue_keeps_its_size_and_addresses() -> None:
+    driver = Driver(Echo()).start()
+    driver.put(mmio.QueueSel, 0)
+    driver.put(mmio.QueueNum, 3)
+    driver.put(mmio.QueueDescLow, 0)
+    driver.put(mmio.QueueReady, 1)
+    assert driver.queues[0].request(b"fine", writable=[4]) == (4, b"fine")
+
+
+def test_a_notification_before_the_queue_is_ready_or_of_no_queue_does_nothing() -> None:
+    driver = Driver(Echo())
+    for value in (0, 1, 2, 0xFFFF_FFFF):
+        driver.put(mmio.QueueNotify, value)  # before anything
+    assert driver.accept(VIRTIO_F_VERSION_1)
+    driver.put(mmio.Status, driver.get(mmio.Status) | mmio.DRIVER_OK)
+    driver.put(mmio.QueueNotify, 0)  # DRIVER_OK, and no queue is ready
+    driver.start()
+    driver.queues[0].add([b"x"], [1])
+    driver.put(mmio.QueueNotify, 0x1_0000)  # no queue 65536, and not queue 0
+    assert driver.queues[0].collect() == []
+    assert (driver.get(mmio.Status) & mmio.DEVICE_NEEDS_RESET, driver.line.rises) == (0, 0)
+    driver.queues[0].notify()
+    assert driver.queues[0].collect() == [(1, b"x")]
+
+
 def test_a_chain_from_before_a_reset_is_never_returned() -> None:
     driver = Driver(Echo()).start()
     backend = driver.transport.backend
@@ -186,6 +297,7 @@ def test_a_chain_from_before_a_reset_is_never_returned() -> None:
 def test_a_configuration_change_interrupts_and_counts() -> None:
     driver = Driver(Echo()).start()
     before = driver.get(mmio.ConfigGeneration)
+    assert driver.get(mmio.ConfigGeneration) == before  # it changes with the configuration only
     driver.transport.config_changed()
     assert driver.get(mmio.ConfigGeneration) == before + 1
     assert driver.acknowledge() == mmio.CONFIG_CHANGE
@@ -218,6 +330,34 @@ def test_a_queue_that_cannot_be_needs_a_reset(register: int, value: int) -> None
     assert driver.transport.last_error is not None
     driver.start()
     assert driver.queues[0].request(b"fine", writable=[4]) == (4, b"fine")
+
+
+@pytest.mark.parametrize("area", [mmio.QueueDescLow, mmio.QueueDriverLow, mmio.QueueDeviceLow])
+@pytest.mark.parametrize("address", [0, RAM_BASE - 16, RAM_BASE + (8 << 20) - 16, (1 << 64) - 16])
+def test_a_ring_outside_of_memory_is_refused_when_it_is_enabled(area: int, address: int) -> None:
+    driver = Driver(Echo()).start()
+    driver.put(mmio.QueueSel, 1)
+    driver.put(mmio.QueueReady, 0)
+    driver.put(mmio.QueueNum, 8)
+    for low in (mmio.QueueDescLow, mmio.QueueDriverLow, mmio.QueueDeviceLow):
+        chosen = address if low == area else RAM_BASE
+        driver.put(low, chosen & 0xFFFF_FFFF)
+        driver.put(low + 4, chosen >> 32)
+    driver.put(mmio.QueueReady, 1)
+    assert driver.get(mmio.QueueReady) == 0
+    assert "is not in memory" in str(driver.transport.last_error)
+    driver.start()
+    assert driver.queues[1].request(b"fine", writable=[4]) == (4, b"fine")
+
+
+def test_a_device_that_needs_a_reset_takes_nothing_from_any_queue() -> None:
+    driver = Driver(Echo()).start()
+    driver.transport.fail("a test")
+    for queue in driver.queues:
+        queue.add([b"x"], [1])
+        queue.notify()
+        assert queue.collect() == []
+    assert driver.transport.queues[1].pop() is None
 
 
 def descriptor(address: int, length: int, flags: int, following: int) -> bytes:
