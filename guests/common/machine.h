@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define MAX_HARTS 8
-#define MAX_VIRTIO 16
+#define MAX_VIRTIO 24
 #define MAX_MEMORY 4
 
 struct machine {

@@ -6,7 +6,7 @@
 #include "print.h"
 #include "string.h"
 
-#define MAX_CONSOLES 4
+#define MAX_CONSOLES 7
 
 static uint8_t buffers[MAX_CONSOLES][2][QUEUE_SIZE * CONSOLE_BUFFER] __attribute__((section(".noinit")));
 static unsigned console_count;

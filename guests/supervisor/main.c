@@ -14,7 +14,7 @@
 #include "virtio_console.h"
 #include "virtio_net.h"
 
-#define MAX_PEERS 2         /* the managing VM has a console for each of the first two guests */
+#define MAX_PEERS 7         /* the managing VM has a console for each guest */
 #define BACKLOG 4096        /* bytes of a guest's console kept while nobody looks; a power of two */
 #define LEAVE (']' & 0x1f) /* ctrl+] */
 

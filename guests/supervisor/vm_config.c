@@ -127,7 +127,8 @@ static void fit_to_id(uint64_t id)
 {
     static char name[NAME_MAX];
     struct device *console = device_of(EMULATED_CONSOLE), *net = device_of(EMULATED_NET);
-    console->base = console->cfg[1] = 0x40000000 + 0x1000 * id;
+    uint64_t page = id < 3 ? id : id + 1; /* the third page is the managing VM's network device */
+    console->base = console->cfg[1] = 0x40000000 + 0x1000 * page;
     format_to(name, sizeof name, "virtio_console@%lx", console->base);
     console->name = name;
     net->cfg[5] += id;
