@@ -47,8 +47,19 @@ class ShyperMachine:
     engine."""
 
     def __init__(
-        self, clock: Clock, core: Program, hooks: Hooks, mvm_disk: Path | None, guest_disk: Path | None
+        self,
+        clock: Clock,
+        core: Program,
+        hooks: Hooks,
+        mvm_disk: Path | None,
+        guest_disk: Path | None,
+        *,
+        mvm_off: str = "stay",
     ) -> None:
+        """`mvm_off`: what follows when the managing VM powers off. "stay": its guests go on, and it may be booted
+        again; "end": all VMs stop and the machine powers off; "restart": all VMs stop and the machine begins again,
+        as by a reset hypercall."""
+        self._mvm_off = mvm_off
         self._disks: list[Disk] = []
         self._seeds = 0
         self._repeatable = clock.name == "virtual"
@@ -68,7 +79,8 @@ class ShyperMachine:
             ram_end=RAM_BASE + MEMORY,
             board_tree=tree,
             on_console=hooks.on_console,
-            on_mvm_reset=lambda kind: None,  # the managing VM is off and may be booted again; its guests go on
+            on_mvm_reset=self._mvm_reset,
+            on_machine_reset=self._machine_reset,
             on_change=hooks.on_change,
             log=hooks.log,
             cpu=cpu,
@@ -90,6 +102,17 @@ class ShyperMachine:
         """Closes the disks."""
         for disk in self._disks:
             disk.close()
+
+    def _mvm_reset(self, kind: ResetType) -> None:
+        """The managing VM is off."""
+        if self._mvm_off != "stay":
+            again = self._mvm_off == "restart"
+            self.hypervisor.manager.reset_machine(ResetType.COLD_REBOOT if again else ResetType.SHUTDOWN)
+
+    def _machine_reset(self, kind: ResetType) -> None:
+        """All VMs are off. With "stay" a machine that was shut down waits for somebody to boot them again."""
+        if kind is ResetType.SHUTDOWN and self._mvm_off != "stay":
+            self._reset(kind, 0)
 
     def _reset(self, kind: ResetType, reason: int) -> None:
         self.machine.power_off("poweroff" if kind is ResetType.SHUTDOWN else "reset", reason)
