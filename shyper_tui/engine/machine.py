@@ -11,6 +11,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from shyper_tui.engine.board.board import Board
 from shyper_tui.engine.board.device import AccessFault
@@ -28,8 +29,9 @@ from shyper_tui.engine.hart.slow_path import SlowPath
 from shyper_tui.engine.hart.state import LAYOUT, NEVER
 
 TURN = 20_000
-"""Cycles of a hart's turn when there are several."""
+"""Cycles of a hart's turn when several run."""
 TURN_ALONE = 200_000
+"""Cycles of a turn while all other harts sleep; it ends early when one of them is woken."""
 
 TRAP_CYCLES, MMIO_CYCLES = 1000, 200
 """Cycles that pass in software or a device written in Python. They keep a guest that does nothing but trap from taking
@@ -80,6 +82,7 @@ class Machine:
         self.paused = False
         self.cycle = 0
         self._current: Hart | None = None
+        self._mtimecmp_written = False
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
         self.memory = RamMemory(self.host.ram.bytes, RAM_BASE, self._ram_written)
@@ -89,7 +92,7 @@ class Machine:
             harts,
             self,
             set_interrupt=self._set_interrupt,
-            set_mtimecmp=lambda hart, value: self.harts[hart].set_mtimecmp(value),
+            set_mtimecmp=self._set_mtimecmp,
             on_console=on_console,
             on_power=self._power_event,
             drives=drives,
@@ -103,6 +106,10 @@ class Machine:
     def _set_interrupt(self, hart: int, bit: int, level: bool) -> None:
         if self.harts:  # devices lower their lines while they are made; the harts come after the bus
             self.harts[hart].set_line(bit, level)
+
+    def _set_mtimecmp(self, hart: int, value: int) -> None:
+        self.harts[hart].set_mtimecmp(value)
+        self._mtimecmp_written = True
 
     # time
     def now(self) -> int:
@@ -192,33 +199,53 @@ class Machine:
         if self.clock.adjust(self.cycle, max(hart.cycle for hart in self.harts)):
             self._set_time()
         self._run_events()
-        end = self.cycle + (TURN_ALONE if len(self.harts) == 1 else TURN)
-        tick = self._next_event()
-        if tick is not None:
-            end = min(end, max(self.clock.cycle_of(tick), self.cycle + 1))
-        if limit is not None:
-            end = min(end, limit)
-        for hart in self.harts:
-            self._current = hart
-            self._run_hart(hart, end)
-        self._current = None
+        running = [hart for hart in self.harts if not hart.idle]
+        if not running:
+            self._idle(limit)
+            return
+        sleeping = [hart for hart in self.harts if hart not in running] if len(running) < len(self.harts) else []
+        end = self._run_turns(running, sleeping, self._end_of_turns(running, sleeping, limit))
+        for hart in sleeping:
+            _sleep_until(hart, end)
         self.cycle = end
         if self.host.arena_used > ARENA_LIMIT:
             self._forget_code()
-        if all(hart.idle for hart in self.harts):
-            self._idle(limit)
 
-    def _run_hart(self, hart: Hart, end: int) -> None:
+    def _end_of_turns(self, running: list[Hart], sleeping: list[Hart], limit: int | None) -> int:
+        """The cycle at which the next turns end: a hart that runs alone has a long one, but nobody's timer waits."""
+        end = self.cycle + (TURN_ALONE if len(running) == 1 else TURN)
+        tick = self._next_event()
+        if tick is not None:
+            end = min(end, self.clock.cycle_of(tick))
+        for hart in sleeping:
+            end = min(end, _next_timer(hart))
+        end = max(end, self.cycle + 1)
+        return end if limit is None else min(end, limit)
+
+    def _run_turns(self, running: list[Hart], sleeping: list[Hart], end: int) -> int:
+        """One turn of each running hart; the cycle it ended at, which is earlier when one has woken another."""
+        watched = [(hart.words, _wake_state(hart.words)) for hart in sleeping]
+        self._mtimecmp_written = False
+        for hart in running:
+            self._current = hart
+            end = self._run_hart(hart, end, watched)
+        self._current = None
+        return end
+
+    def _run_hart(self, hart: Hart, end: int, watched: list[tuple[Any, tuple[int, ...]]]) -> int:
         while hart.cycle < end and self.power is None:
             reason = hart.enter(end)
             if reason is Reason.SLICE:
-                return
+                break
             if reason is Reason.MMIO_LOAD:
                 self._mmio_load(hart)
             elif reason is Reason.MMIO_STORE:
                 self._mmio_store(hart)
             elif reason is Reason.TRAP or self._slow.step(hart):
                 self._software_trap(hart)
+            if self._mtimecmp_written or any(_wake_state(words) != before for words, before in watched):
+                return min(end, max(hart.cycle, self.cycle + 1))
+        return end
 
     def _software_trap(self, hart: Hart) -> None:
         """A trap has entered a mode whose software is Python."""
@@ -277,7 +304,7 @@ class Machine:
 
     def _idle(self, limit: int | None) -> None:
         """Every hart waits: on to the next timer or event, or to what another thread posts."""
-        soonest = min(hart.native["next_timer"](hart.address, hart.cycle) & NEVER for hart in self.harts)
+        soonest = min(map(_next_timer, self.harts))
         tick = self._next_event()
         if tick is not None:
             soonest = min(soonest, self.clock.cycle_of(tick))
@@ -295,10 +322,7 @@ class Machine:
     def _advance(self, cycle: int) -> None:
         """Time passes without an instruction."""
         for hart in self.harts:
-            ahead = cycle - hart.cycle
-            if ahead > 0:
-                hart.set("skipped", hart.get("skipped") + ahead)
-                hart.set("deadline", cycle)
+            _sleep_until(hart, cycle)
         self.cycle = cycle
 
     # memory
@@ -348,7 +372,25 @@ def _pass_cycles(hart: Hart, cycles: int) -> None:
     hart.words[_SKIPPED] += cycles
 
 
+def _sleep_until(hart: Hart, cycle: int) -> None:
+    """A waiting hart's time passes."""
+    ahead = cycle - hart.words[_DEADLINE]
+    if ahead > 0:
+        _pass_cycles(hart, ahead)
+
+
+def _next_timer(hart: Hart) -> int:
+    """The cycle of the hart's next timer interrupt; all ones when none is set."""
+    return hart.native["next_timer"](hart.address, hart.cycle) & NEVER
+
+
+def _wake_state(words: Any) -> tuple[int, ...]:
+    """What another hart, or a device, changes in order to wake this one."""
+    return words[_LINES], words[_MIP_SOFT], words[_WAITING]
+
+
 _word: Callable[[str], int] = LAYOUT.index
+_LINES, _MIP_SOFT, _WAITING = _word("lines"), _word("mip_soft"), _word("waiting")
 _SKIPPED = _word("skipped")
 _EXIT_PA, _EXIT_SIZE, _EXIT_VALUE = _word("exit_pa"), _word("exit_size"), _word("exit_value")
 _X, _F, _PC, _DEADLINE = _word("x"), _word("f"), _word("pc"), _word("deadline")

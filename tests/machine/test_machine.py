@@ -11,7 +11,7 @@ import pytest
 from shyper_tui.engine.board.memory_map import RAM_BASE, RTC_BASE
 from shyper_tui.engine.clock import VIRTUAL_DIVIDER, Clock, VirtualClock, WallClock
 from shyper_tui.engine.hart.hart import Hart, Mode
-from shyper_tui.engine.machine import TURN, Machine
+from shyper_tui.engine.machine import TURN, TURN_ALONE, Machine
 
 WFI = 0x1050_0073
 LOOP = 0x0000_006F  # j .
@@ -111,7 +111,42 @@ def test_an_interrupt_from_a_hart_that_goes_to_sleep_wakes_the_other_in_time() -
     made.run_round()
     assert sender.sent_at
     assert not first.waiting
-    assert made.cycle < 10 * TURN
+    assert made.cycle <= TURN + TURN_ALONE
+
+
+def test_a_hart_that_is_woken_goes_on_at_once_while_the_other_had_a_long_turn() -> None:
+    made = machine(ECALL, LOOP, WFI, LOOP, harts=2)
+    sender = Sender(made)
+    first, second = made.harts
+    first.csr.pmpaddr0 = second.csr.pmpaddr0 = (1 << 54) - 1
+    first.csr.pmpcfg0 = second.csr.pmpcfg0 = 0x1F
+    first.pc = RAM_BASE + 8  # only waits
+    second.pc = RAM_BASE + 4  # only loops
+    first.csr.mie = 1 << 3
+    for hart in made.harts:
+        hart.set("prv", 1)
+    made.run_round()
+    assert made.cycle == TURN
+    made.run_round()
+    assert made.cycle == TURN + TURN_ALONE
+    made.use_software(sender)
+    second.pc = RAM_BASE  # the call
+    made.run_round()
+    assert made.cycle == sender.sent_at
+    assert first.cycle == made.cycle
+    assert not first.idle
+
+
+def test_a_sleeping_harts_timer_ends_the_others_long_turn() -> None:
+    made = machine(WFI, LOOP, LOOP, harts=2)
+    first, second = made.harts
+    second.pc = RAM_BASE + 4
+    first.csr.mie = 1 << 7
+    made.run_round()
+    first.set_mtimecmp((made.cycle + 12_340) // VIRTUAL_DIVIDER)
+    made.run_round()
+    assert made.cycle == TURN + 12_340
+    assert not first.idle
 
 
 def test_nothing_to_wait_for_ends_with_a_post_from_another_thread() -> None:
