@@ -26,6 +26,11 @@ void *memmove(void *to, const void *from, size_t count)
 void *memset(void *to, int value, size_t count)
 {
     uint8_t *d = to;
+    uint64_t word = (uint8_t)value * 0x0101010101010101ul;
+    for (; count && (uintptr_t)d & 7; count--)
+        *d++ = (uint8_t)value;
+    for (; count >= 8; count -= 8, d += 8)
+        *(uint64_t *)d = word;
     while (count--)
         *d++ = (uint8_t)value;
     return to;
