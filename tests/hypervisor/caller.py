@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shyper_tui.engine.hypervisor.definition import MemoryRegion
+from shyper_tui.engine.hypervisor.definition import EmulatedDevice, MemoryRegion
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import VmState
 from tests.hypervisor.station import Station, guest
@@ -79,7 +79,9 @@ class Call:
 class Caller:
     """VM `vm_id` running the program. VM 0 has 64 MiB at 0x9000_0000, a guest 16 MiB at 0x8000_0000."""
 
-    def __init__(self, station: Station, vm_id: int = 0, cores: int = 0b0010) -> None:
+    def __init__(
+        self, station: Station, vm_id: int = 0, cores: int = 0b0010, more: Sequence[EmulatedDevice] = ()
+    ) -> None:
         self.station = station
         self.vm_id = vm_id
         if vm_id == 0:
@@ -88,6 +90,7 @@ class Caller:
             definition.device_tree_load_ipa = 0x9100_0000
         else:
             definition = guest(vm_id, cores)
+        definition.devices.extend(more)
         self.base = definition.kernel_load_ipa
         self.vm = station.manager.add(definition, PROGRAM)
 
