@@ -155,13 +155,14 @@ class Plic:
         self._update()
         return source
 
-    def complete(self, context: int, source: int) -> None:
-        """The handler is done: the gateway may forward the next request. Ignored unless enabled in this context."""
+    def complete(self, context: int, source: int) -> bool:
+        """The handler is done: the gateway may forward the next request. Ignored, with False for an answer, unless
+        the source is claimed and enabled in this context."""
         if not 0 < source <= self.source_count:
-            return
+            return False
         bit = 1 << source
         if not self._claimed & self._enable[context] & bit:
-            return
+            return False
         self._claimed ^= bit
         self._completed[source] += 1
         if self._level & bit:
@@ -173,6 +174,7 @@ class Plic:
             if not self._queued[source]:
                 del self._queued[source]
             self._update()
+        return True
 
     def _update(self) -> None:
         pending = self._pending

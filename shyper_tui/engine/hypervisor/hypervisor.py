@@ -145,7 +145,8 @@ class Hypervisor:
         while source := self.physical_plic.claim(core.hart_id):
             vm = self._owner(core, source)
             if vm is None or vm.vplic is None:
-                self.physical_plic.set_enabled(core.hart_id, source, False)
+                self.physical_plic.switch_off(core.hart_id, source)
+                self.physical_plic.complete(core.hart_id, source)
                 self.platform.log(f"physical irq {source} on core {core.hart_id} belongs to no VM: switched off")
             else:
                 vm.vplic.forward(source, core.hart_id)

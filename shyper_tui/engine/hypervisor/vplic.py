@@ -17,6 +17,8 @@ from shyper_tui.engine.hypervisor.layout import (
 from shyper_tui.engine.hypervisor.physical_plic import PhysicalPlic
 
 CLAIM_COMPLETE = 4
+WIDTH = 4
+"""Bytes of every register."""
 
 
 def _nowhere(level: bool) -> None:
@@ -26,10 +28,10 @@ def _nowhere(level: bool) -> None:
 class VPlic:
     """Device for the VM's bus. Context 2v + 1 is S-mode of vCPU v; 2v exists and leads nowhere.
 
-    A passthrough irq is claimed at the physical PLIC, raised here, and completed physically only when the guest
-    completes it.
-    The guest's enable bits of passthrough sources are repeated on the physical PLIC for the core of that vCPU; those of
-    emulated sources never are.
+    Registers are 32 bits wide; another access is refused, as the PLIC specification allows no other. A passthrough irq
+    is claimed at the physical PLIC, given to the guest as one edge, and completed physically only when the guest
+    completes it. The guest's enable bits of passthrough sources are repeated on the physical PLIC for the core of that
+    vCPU; those of emulated sources never are.
     """
 
     def __init__(
@@ -46,7 +48,6 @@ class VPlic:
         self._cores = list(cores)
         self._physical = physical
         self._on_claim = on_claim
-        self._claimed: set[int] = set()
         self._forwarded: dict[int, int] = {}  # source: hart that claimed it
         self._enabled: set[tuple[int, int]] = set()  # (hart, source) switched on at the physical PLIC
 
@@ -62,18 +63,19 @@ class VPlic:
     def forward(self, source: int, hart_id: int) -> None:
         """A passthrough irq has been claimed by `hart_id` at the physical PLIC."""
         self._forwarded[source] = hart_id
-        self.plic.raise_line(source)
+        self.plic.pulse(source)
 
     def read(self, offset: int, width: int) -> int:
         value = self.plic.read(offset, width)
-        if value and self._is_claim(offset):
-            self._claimed.add(value)
+        if value and self._claim_context(offset) is not None:
             self._on_claim(value)
         return value
 
     def write(self, offset: int, width: int, value: int) -> None:
-        if self._is_claim(offset):
-            self._complete((offset - PLIC_CONTEXT) // PLIC_CONTEXT_STRIDE, offset, width, value)
+        context = self._claim_context(offset)
+        if context is not None and width == WIDTH:
+            if self.plic.complete(context, value) and value in self._forwarded:
+                self._physical.complete(self._forwarded.pop(value), value)
             return
         self.plic.write(offset, width, value)
         if PLIC_ENABLE <= offset < PLIC_CONTEXT:
@@ -82,39 +84,19 @@ class VPlic:
     def reset(self) -> None:
         """Power-on state for the guest; the machine's PLIC forgets this VM."""
         for hart_id, source in self._enabled:
-            self._physical.set_enabled(hart_id, source, False)
+            self._physical.disable(hart_id, source, self)
         self._enabled.clear()
-        for source, hart_id in list(self._forwarded.items()):
-            self._finish_physical(source, hart_id)
-        self._claimed.clear()
+        for source, hart_id in self._forwarded.items():
+            self._physical.complete(hart_id, source)
+        self._forwarded.clear()
         self.plic.reset()
 
-    def _is_claim(self, offset: int) -> bool:
+    def _claim_context(self, offset: int) -> int | None:
+        """The context whose claim/complete register lies at `offset`."""
+        if offset < PLIC_CONTEXT:
+            return None
         context, register = divmod(offset - PLIC_CONTEXT, PLIC_CONTEXT_STRIDE)
-        return register == CLAIM_COMPLETE and 0 <= context < self.plic.context_count
-
-    def _complete(self, context: int, offset: int, width: int, source: int) -> None:
-        taken = source in self._claimed and self.plic.enabled(context, source)
-        if taken:
-            self._claimed.discard(source)
-            if source in self._forwarded:
-                self.plic.lower_line(source)
-        self.plic.write(offset, width, source)
-        if taken and source in self._forwarded:
-            self._finish_physical(source, self._forwarded[source])
-
-    def _finish_physical(self, source: int, hart_id: int) -> None:
-        """Complete at the physical PLIC, where completion needs the source to be enabled for the hart."""
-        del self._forwarded[source]
-        self.plic.lower_line(source)
-        enabled = (hart_id, source) in self._enabled
-        if not enabled:
-            self._physical.set_priority(source, 0)  # open the gateway without another delivery
-            self._physical.set_enabled(hart_id, source, True)
-        self._physical.complete(hart_id, source)
-        if not enabled:
-            self._physical.set_enabled(hart_id, source, False)
-            self._physical.set_priority(source, 1)
+        return context if register == CLAIM_COMPLETE and context < self.plic.context_count else None
 
     def _mirror_enables(self, context: int) -> None:
         vcpu, supervisor = divmod(context, 2)
@@ -125,9 +107,8 @@ class VPlic:
             key = (hart_id, source)
             wanted = self.plic.enabled(context, source)
             if wanted and key not in self._enabled:
-                self._physical.set_priority(source, 1)
-                self._physical.set_enabled(hart_id, source, True)
+                self._physical.enable(hart_id, source, self)
                 self._enabled.add(key)
             elif not wanted and key in self._enabled:
-                self._physical.set_enabled(hart_id, source, False)
+                self._physical.disable(hart_id, source, self)
                 self._enabled.discard(key)
