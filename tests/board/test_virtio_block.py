@@ -13,7 +13,7 @@ from shyper_tui.engine.board.virtio import block, mmio
 from shyper_tui.engine.board.virtio.block import Block, BlockRequest, BlockStatus, RequestType
 from shyper_tui.engine.board.virtio.disk import CLUSTER, Disk, DiskError, DiskWindow, MemoryDisk, Overlay, RawFile
 from shyper_tui.engine.board.virtio.disk_server import DiskServer
-from tests.board.driver import Driver
+from tests.board.driver import Driver, DriverQueue
 
 SECTORS = 300
 OK, IOERR, UNSUPP = b"\0", b"\1", b"\2"
@@ -185,6 +185,44 @@ def test_a_request_may_be_completed_later(tmp_path: Path) -> None:
     driver.start()  # a reset in between
     waiting[2].complete(BlockStatus.OK)
     assert driver.queues[0].collect() == []
+
+
+def test_a_server_gets_no_more_requests_than_it_takes_at_a_time(tmp_path: Path) -> None:
+    server = Later(RawFile(image(tmp_path)), depth=2)
+    driver = BlockDriver(Block(server))
+    driver.start()
+    queue = driver.queues[0]
+    for sector in range(5):
+        queue.add([struct.pack("<IIQ", 0, 0, sector)], [512, 1], indirect=True)
+    queue.notify()
+    assert [request.sector for request in server.waiting] == [0, 1]
+    server.serve(server.waiting[1])
+    assert [request.sector for request in server.waiting] == [0, 1, 2]
+    for request in server.waiting:  # grows while it is served
+        if request.sector != 1:
+            server.serve(request)
+    assert [data for _, data in queue.collect()] == [sector_bytes(sector) + OK for sector in (1, 0, 2, 3, 4)]
+
+
+def test_a_queue_reset_takes_back_the_requests_under_way(tmp_path: Path) -> None:
+    server = Later(RawFile(image(tmp_path)), depth=1)
+    driver = BlockDriver(Block(server))
+    driver.start()
+    queue = driver.queues[0]
+    head = queue.add([struct.pack("<IIQ", 0, 0, 3)], [512, 1])
+    buffer = queue.pending[head].buffers[0][0]
+    queue.notify()
+    driver.put(mmio.QueueSel, 0)
+    driver.put(mmio.QueueReset, 1)
+    queue = DriverQueue(driver, 0, 16)
+    queue.set_up()
+    queue.add([struct.pack("<IIQ", 0, 0, 4)], [512, 1])
+    queue.notify()
+    assert [request.stale for request in server.waiting] == [True, False]
+    for request in server.waiting:
+        server.serve(request)
+    assert driver.memory.read(buffer, 512) == bytes(512)
+    assert queue.collect() == [(513, sector_bytes(4) + OK)]
 
 
 def test_host_errors_end_in_ioerr(tmp_path: Path) -> None:
