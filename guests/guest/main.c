@@ -2,6 +2,7 @@
 #include "console.h"
 #include "hart.h"
 #include "machine.h"
+#include "module.h"
 #include "plic.h"
 #include "print.h"
 #include "probes.h"
@@ -64,6 +65,8 @@ void main(uint64_t hart_id, const void *tree)
         printf("%s\n", machine.tree_error);
     if (!devices_fine)
         fault_show(&this_hart()->fault);
+    if (machine.hypervisor_irq)
+        module_load();
     printf("Type help for the commands.\n");
     log_line("ready");
     shell_run("gvm# ", guest_commands);

@@ -1,4 +1,5 @@
-/* What Rust-Shyper's kernel module does in its managing VM: the message page, the hypervisor's interrupt. */
+/* What Rust-Shyper's kernel module does: the message page, the hypervisor's interrupt, power off and reboot on request.
+   The managing VM has it, and every guest VM with a `shyper` device. */
 #pragma once
 
 #include <stdbool.h>
