@@ -64,9 +64,9 @@ class Board:
     plic_sources: int = 95
     """Highest source of the machine's PLIC."""
     mvm_macs: tuple[tuple[int, ...], ...] = ((0x74, 0x56, 0xAA, 0x0F, 0x47, 0xD0),)
-    mvm_consoles: tuple[MvmConsole, ...] = (
-        MvmConsole(0x4000_1000, 1, 0x4000_1000),
-        MvmConsole(0x4000_2000, 2, 0x4000_2000),
+    mvm_consoles: tuple[MvmConsole, ...] = tuple(
+        MvmConsole(base, vm_id, base)
+        for vm_id, base in enumerate((0x4000_1000, 0x4000_2000, *range(0x4000_4000, 0x4000_9000, 0x1000)), 1)
     )
     mvm_irqs: frozenset[int] = frozenset(range(1, 12))
     """Interrupts passed through to the MVM."""
