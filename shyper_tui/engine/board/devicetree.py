@@ -46,6 +46,12 @@ class Node:
         for child in self.children:
             yield from child.walk()
 
+    def paths(self, path: str = "") -> Iterator[tuple[str, Node]]:
+        """This (root) node and all below it, with their paths; the root's is `/`."""
+        yield path or "/", self
+        for child in self.children:
+            yield from child.paths(f"{path}/{child.name}")
+
     # Properties
 
     def data(self, name: str, value: bytes) -> Node:

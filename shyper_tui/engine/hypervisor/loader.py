@@ -114,7 +114,7 @@ class Loader:
             if definition.id == MVM_ID:
                 tree = mvm_tree(self._platform.board_tree, definition, cpu, len(ramdisk), seed)
             else:
-                tree = gvm_tree(definition, cpu, len(ramdisk), seed)
+                tree = gvm_tree(definition, cpu, len(ramdisk), seed, self._platform.board_tree)
             parts.append((f"device tree of {what}", Segment(definition.device_tree_load_ipa, tree)))
         return parts
 
