@@ -20,6 +20,7 @@ from shyper_tui.engine.board.virtio.block import (
     VIRTIO_BLK_F_WRITE_ZEROES,
 )
 from shyper_tui.engine.guest_view import translate
+from shyper_tui.engine.hypervisor.calls import call
 from shyper_tui.engine.hypervisor.devices.daemon_disk import PATIENCE
 from shyper_tui.engine.hypervisor.devices.disks import MAX_DAEMON_DISKS
 from shyper_tui.engine.hypervisor.vm import VmState
@@ -144,6 +145,21 @@ def test_no_request_is_larger_than_the_daemon_transfers_at_once(lab: Lab) -> Non
     assert disk.answers() == [(4 * 512 + 1, pattern(0, 4), OK)]
 
 
+def test_a_cache_of_32_mib_is_not_copied_all_at_once(lab: Lab) -> None:
+    """The machine stands still while data are copied, and the guest chooses how much that is."""
+    daemon = Daemon(lab, sectors=20480, cache_size=0x1F0_0000)
+    daemon.register()
+    disk = GuestDisk(lab.guest(1, blk(sectors=20480)))
+    memory, queue = disk.memory, disk.queues[0]
+    head = queue.add([struct.pack("<IIQ", IN, 0, 0)], [64, 1])
+    first = queue.desc + 16 * queue.pending[head].descriptors[1]
+    memory.write(first, struct.pack("<QI", memory.base + (1 << 20), 9 << 20))
+    queue.notify()
+    daemon.serve_all()
+    assert daemon.served == [(0, 0, 8192), (0, 8192, 8192), (0, 16384, 2048)]
+    assert memory.read(memory.base + (1 << 20), 9 << 20) == pattern(0, 18432)
+
+
 def test_requests_of_one_disk_go_one_at_a_time_and_in_order(lab: Lab) -> None:
     daemon, disk = one(lab)
     for sector in (7, 3, 9):
@@ -224,6 +240,18 @@ def test_done_without_a_request_is_refused(lab: Lab) -> None:
     assert lab.call(DONE, daemon.page + 8) == -1
     disk.ask(IN, 5, room=512)
     assert [daemon.serve(), daemon.done()] == [0, -1]
+    assert disk.answers() == [(513, pattern(5), OK)]
+
+
+def test_a_guest_cannot_offer_disks_or_answer_requests(lab: Lab) -> None:
+    daemon, disk = one(lab)
+    disk.ask(IN, 5, room=512)
+    gvm = lab.station.manager.vm(1)
+    for number in (APPEND, DONE):
+        args = [daemon.page if number == DONE else 3, daemon.page, 0, 0, 0, 0, 0]
+        assert call(lab.station.hypervisor, gvm.vcpus[0], number, args) == -1
+    assert disk.answers() == []
+    assert daemon.serve() == 0
     assert disk.answers() == [(513, pattern(5), OK)]
 
 

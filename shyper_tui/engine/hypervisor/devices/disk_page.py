@@ -30,6 +30,8 @@ DESCRIPTOR_OFFSET, REQUEST_OFFSET = 8, 128
 CACHE_PA_OFFSET = DESCRIPTOR_OFFSET + 112
 READ, WRITE = 0, 1
 MAX_SECTORS = 1 << 40
+MAX_TRANSFER = 4 << 20
+"""Bytes that are copied to or from a cache at once, while the machine stands still; larger requests go in pieces."""
 
 _DESCRIPTOR = struct.Struct("<32s32sQQQHB5xQQQ")
 _REQUEST = struct.Struct("<I4xQQ")
@@ -62,7 +64,7 @@ class DiskDescriptor:
     def transfer_size(self) -> int:
         """Bytes that one request to the daemon may have; a `dma_block_max` of 0 sets no limit."""
         most = self.dma_block_max * SECTOR if self.dma_block_max else self.cache_size
-        return min(most, self.cache_size) // SECTOR * SECTOR
+        return min(most, self.cache_size, MAX_TRANSFER) // SECTOR * SECTOR
 
 
 class DiskPage:
