@@ -210,6 +210,13 @@ class Daemon:
             assert self.serve() == 0
 
 
+def one(lab: Lab, cache_size: int = 8192, most: int = 65536) -> tuple[Daemon, GuestDisk]:
+    """A registered disk and the guest that has it."""
+    daemon = Daemon(lab, cache_size=cache_size, most=most)
+    assert daemon.register() == 0
+    return daemon, GuestDisk(lab.guest())
+
+
 def pattern(first: int, count: int = 1) -> bytes:
     """What sectors of a fresh store hold."""
     return b"".join(struct.pack("<I", sector) * 128 for sector in range(first, first + count))
