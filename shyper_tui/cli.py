@@ -22,7 +22,8 @@ COMMANDS = {
     "machine": "Run any kernel, firmware or hypervisor on the bare machine.",
     "check": "Check VM configuration files.",
     "images": "Fetch, list and build guest images.",
-    "vm": "List and control the VMs of a running workstation.",
+    "vm": "List and control the VMs of a running engine.",
+    "system": "Control the whole machine of a running engine: disks, reboot, shutdown.",
     "bench": "Measure speed, compared with QEMU where it is installed.",
 }
 """Name and one line of help; the module of the same name has the command under the name `command`."""

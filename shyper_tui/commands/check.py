@@ -68,7 +68,7 @@ def command(
 
 def check_configurations(choice: EngineChoice) -> None:
     """Reports errors of the configuration files before anything starts: exit 2."""
-    if choice.files and report(choice.vms, mvm=choice.mvm, quiet=True):
+    if choice.files and report(choice.guest_files, mvm=choice.mvm, quiet=True):
         raise click.exceptions.Exit(2)
 
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from shyper_tui.ipc.messages import MVM_OFF
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,6 +22,8 @@ class EngineChoice:
     embedded: bool = False
     mvm: str | None = None
     vms: tuple[str, ...] = ()
+    daemon: str | None = None
+    mvm_off: str = "stay"
     clock: str | None = None
     log_dir: str | None = None
 
@@ -29,15 +33,22 @@ class EngineChoice:
             "embedded": self.embedded,
             "mvm": self.mvm,
             "vms": list(self.vms) or None,
+            "daemon": self.daemon,
+            "mvm_off": self.mvm_off,
             "clock": self.clock or default_clock,
             "log_dir": self.log_dir,
             **more,
         }
 
     @property
+    def guest_files(self) -> list[str]:
+        """The files named that are about guests: their configurations, and their disks."""
+        return [*self.vms, *([self.daemon] if self.daemon else [])]
+
+    @property
     def files(self) -> list[str]:
         """The configuration files named."""
-        return [*([self.mvm] if self.mvm else []), *self.vms]
+        return [*([self.mvm] if self.mvm else []), *self.guest_files]
 
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False)
@@ -53,19 +64,29 @@ def engine_options(function: F) -> F:
         help="Configuration of a guest VM (Rust-Shyper's JSON); may be given several times.",
     )  # fmt: skip
     @click.option(
+        "--daemon", metavar="FILE", type=EXISTING_FILE,
+        help="Disks for the guests, as of `shyper system daemon` (JSON); what guests write stays in them.",
+    )  # fmt: skip
+    @click.option(
+        "--mvm-off", type=click.Choice(MVM_OFF), default="stay", show_default=True,
+        help="When the managing VM powers off: the guests go on, the machine ends, or it starts again.",
+    )  # fmt: skip
+    @click.option(
         "--clock", type=click.Choice(["virtual", "wall"]),
         help="Machine time follows executed instructions (runs repeat exactly), or the host's clock.",
     )  # fmt: skip
     @click.option("--log-dir", metavar="DIR", type=click.Path(file_okay=False), help="Folder of the raw console logs.")
     @functools.wraps(function)
     def with_choice(
-        *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], clock: str | None, log_dir: str | None,
-        **more: Any,
+        *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], daemon: str | None, mvm_off: str,
+        clock: str | None, log_dir: str | None, **more: Any,
     ) -> Any:  # fmt: skip
         choice = EngineChoice(
             embedded=embedded,
             mvm=os.path.abspath(mvm) if mvm else None,
             vms=tuple(os.path.abspath(file) for file in vms),
+            daemon=os.path.abspath(daemon) if daemon else None,
+            mvm_off=mvm_off,
             clock=clock,
             log_dir=os.path.abspath(log_dir) if log_dir else None,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,24 +12,29 @@ from shyper_tui import config, images
 from shyper_tui.config import VmConfig
 from shyper_tui.ipc.messages import Diagnostic, EngineError, EngineOptions
 
+LARGEST_FILE = 8 << 30
 MVM_RAMDISK = 0xA000_0000
 """Where the default managing VM's initramfs lies in it: behind its kernel, in the first of its 4 GiB."""
 
 
 @dataclass(frozen=True)
 class MvmPlan:
-    """The managing VM. `config` None: the built-in configuration. The files are read; empty ramdisk: none."""
+    """The managing VM. `config` None: the built-in configuration. The files are read; empty ramdisk: none. The file
+    names are those of a configuration; with `config` they are in it."""
 
     kernel: bytes
     ramdisk: bytes
     ramdisk_address: int
     disk: Path | None
     config: VmConfig | None = None
+    kernel_name: str = ""
+    ramdisk_name: str = ""
 
 
 @dataclass(frozen=True)
 class BootPlan:
-    """Everything to boot; `guests` are configuration files, read when it is their turn."""
+    """Everything to boot; `guests` are configuration files, read when it is their turn. `guest_disk`: the image that
+    each guest gets a copy of; None: none, or the disks are those of a daemon's file."""
 
     embedded: bool
     mvm: MvmPlan
@@ -50,22 +56,25 @@ def boot_plan(options: EngineOptions) -> BootPlan:
         mvm = _configured(Path(options.mvm), linux.mvm_disk if linux else None)
     elif linux is None:
         try:
-            mvm = MvmPlan(images.embedded("supervisor"), b"", 0, None)
+            mvm = MvmPlan(images.embedded("supervisor"), b"", 0, None, kernel_name="images:embedded/supervisor")
         except images.ImageError as error:
             raise EngineError("image", str(error)) from None
     else:
-        mvm = MvmPlan(_read(linux.kernel), _read(linux.initramfs), MVM_RAMDISK, linux.mvm_disk)
+        names = {"kernel_name": "images:linux/Image", "ramdisk_name": "images:linux/initramfs.cpio"}
+        mvm = MvmPlan(_read(linux.kernel), _read(linux.initramfs), MVM_RAMDISK, linux.mvm_disk, **names)
     warning = ""
     if linux is None and not options.embedded and (broken := images.damaged()):
         warning = f"no Linux: {broken[0]} of its images is damaged; run `shyper-tui images fetch` again"
-    return BootPlan(embedded, mvm, guests, linux.gvm_disk if linux else None, warning)
+    shared = linux.gvm_disk if linux and options.daemon is None else None
+    return BootPlan(embedded, mvm, guests, shared, warning)
 
 
 def _configured(file: Path, disk: Path | None) -> MvmPlan:
     """The managing VM of a configuration file."""
-    wanted = read_configuration(_read(file).decode("utf-8", "replace"), str(file), mvm=True)
+    wanted = read_configuration(text_of(file), str(file), mvm=True)
     kernel, ramdisk = vm_files(wanted, file.parent)
-    return MvmPlan(kernel, ramdisk, wanted.image.ramdisk_load_ipa if ramdisk else 0, disk, wanted)
+    address = wanted.image.ramdisk_load_ipa if ramdisk else 0
+    return MvmPlan(kernel, ramdisk, address, disk, located(wanted, file.parent))
 
 
 def read_configuration(
@@ -77,11 +86,16 @@ def read_configuration(
     if reading.value is not None:
         found += config.check_vm(reading.value, others=others or [], folder=folder, mvm=mvm)
     if reading.value is None or config.has_errors(found):
-        first = next((entry for entry in found if entry.severity == "error"), None)
-        sentence = f"{config.summary(found)} in {file or 'the configuration'}"
-        detail = f", the first in line {first.line}: {first.message}" if first else ""
-        raise EngineError("configuration", sentence + detail, [_message(entry) for entry in found])
+        raise refuse(found, file)
     return reading.value
+
+
+def refuse(found: list[config.Diagnostic], file: str) -> EngineError:
+    """The error for a file with these findings; it carries them all."""
+    first = next((entry for entry in found if entry.severity == "error"), None)
+    sentence = f"{config.summary(found)} in {file or 'the configuration'}"
+    detail = f", the first in line {first.line}: {first.message}" if first else ""
+    return EngineError("configuration", sentence + detail, [_message(entry) for entry in found])
 
 
 def _message(found: config.Diagnostic) -> Diagnostic:
@@ -93,6 +107,21 @@ def vm_files(wanted: VmConfig, folder: Path) -> tuple[bytes, bytes]:
     kernel = _image(wanted.image.kernel_filename, folder)
     ramdisk = wanted.image.ramdisk_filename
     return kernel, _image(ramdisk, folder) if ramdisk else b""
+
+
+def located(wanted: VmConfig, folder: Path) -> VmConfig:
+    """The configuration with the file names that are relative to `folder` made absolute."""
+
+    def absolute(name: str) -> str:
+        if not name or name.startswith(("images:", "~/")):
+            return name
+        return os.path.abspath(folder / name)
+
+    image = wanted.image
+    files = {
+        key: absolute(getattr(image, key)) for key in ("kernel_filename", "device_tree_filename", "ramdisk_filename")
+    }
+    return dataclasses.replace(wanted, image=dataclasses.replace(image, **files))
 
 
 def device_tree_overlay(wanted: VmConfig, folder: Path) -> bytes:
@@ -108,8 +137,20 @@ def _image(name: str, folder: Path) -> bytes:
         raise EngineError("image", str(error)) from None
 
 
+def text_of(file: Path) -> str:
+    """A configuration file's text; what is no UTF-8 in it is replaced, and found by the reader."""
+    return _read(file).decode("utf-8", "replace")
+
+
 def _read(file: Path) -> bytes:
+    """The content of a regular file: a pipe would never end, and the machine would stand still meanwhile."""
     try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise EngineError("file", f"{os.fspath(file)} cannot be read: it is no regular file")
+        if status.st_size > LARGEST_FILE:
+            raise EngineError("file", f"{os.fspath(file)} cannot be read: it is larger than the machine's memory")
         return file.read_bytes()
-    except OSError as error:
-        raise EngineError("file", f"{os.fspath(file)} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise EngineError("file", f"{os.fspath(file)} cannot be read: {reason}") from None

@@ -1,7 +1,10 @@
-"""From a configuration file's VM to the hypervisor's definition of it."""
+"""From a configuration file's VM to the hypervisor's definition of it, and back."""
 
 from __future__ import annotations
 
+import dataclasses
+
+from shyper_tui import config
 from shyper_tui.config import VmConfig
 from shyper_tui.engine.hypervisor.definition import (
     CpuSpec,
@@ -53,3 +56,50 @@ def _stored_type(kind: int) -> tuple[int, bool]:
     if kind == DeviceType.VIRTIO_BLK_MEDIATED:
         return DeviceType.VIRTIO_BLK, True
     return kind, False
+
+
+def configuration(made: VmDefinition, kernel: str = "", ramdisk: str = "") -> VmConfig:
+    """The configuration that `definition` would make this definition from; `kernel` and `ramdisk` are file names.
+
+    A definition knows which irqs are passed through, not with which region: the first region gets them all. The files
+    behind a kernel or overlay that the managing VM uploaded are not known here, so their names are empty.
+    """
+    passthrough = [
+        config.PassthroughDevice(f"passthrough@{region.pa:x}", region.pa, region.ipa, region.length)
+        for region in made.passthrough
+    ]
+    if passthrough:
+        first = dataclasses.replace(passthrough[0], irq_list=tuple(made.passthrough_irqs))
+        passthrough[0] = dataclasses.replace(first, smmu_id=made.stream_ids[0] if made.stream_ids else None)
+    return VmConfig(
+        name=made.name,
+        type=config.VmType(made.type),
+        cmdline=made.cmdline,
+        image=config.VmImage(
+            kernel_filename=kernel,
+            kernel_load_ipa=made.kernel_load_ipa,
+            kernel_entry_point=made.kernel_entry_point,
+            device_tree_load_ipa=made.device_tree_load_ipa,
+            ramdisk_filename=ramdisk,
+            ramdisk_load_ipa=made.ramdisk_load_ipa,
+        ),
+        memory=tuple(config.MemoryRegion(region.ipa_start, region.length) for region in made.memory),
+        cpu=config.CpuConfig(made.cpu.num, made.cpu.allocate_bitmap, made.cpu.master),
+        emulated_devices=tuple(
+            config.EmulatedDevice(
+                device.name, device.base_ipa, device.length, device.irq_id, _named_type(device), tuple(device.cfg_list)
+            )
+            for device in made.devices
+        ),
+        passthrough_devices=tuple(passthrough),
+        dtb_devices=tuple(
+            config.DtbDevice(
+                entry.name, config.DtbDeviceType(entry.type), tuple(entry.irqs), entry.ipa_start, entry.length
+            )
+            for entry in made.dtb_devices
+        ),
+    )
+
+
+def _named_type(device: EmulatedDevice) -> config.EmuDeviceType:
+    return config.EmuDeviceType(DeviceType.VIRTIO_BLK_MEDIATED if device.mediated else device.type)

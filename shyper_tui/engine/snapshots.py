@@ -47,7 +47,7 @@ def vcpu_snapshot(vcpu: Vcpu, memory: Readable, now: int, symbols: Symbols | Non
         vm=vcpu.vm.id,
         vcpu=vcpu.index,
         core=vcpu.core.hart_id,
-        state=_state(vcpu),
+        state=vcpu_state(vcpu),
         mode=mode,
         pc=pc,
         symbol=symbols.name(pc) if symbols is not None else "",
@@ -58,7 +58,7 @@ def vcpu_snapshot(vcpu: Vcpu, memory: Readable, now: int, symbols: Symbols | Non
     )
 
 
-def _state(vcpu: Vcpu) -> str:
+def vcpu_state(vcpu: Vcpu) -> str:
     """A vCPU alone on its core waits in the hart itself: what the user calls asleep."""
     if vcpu.state is VcpuState.RUNNING and getattr(vcpu.core.hart, "waiting", False):
         return VcpuState.SLEEP.value

@@ -11,19 +11,18 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.machine_thread import MachineThread
+from shyper_tui.engine.requests import ACTIONS, SETTLING, Action, Arguments
 from shyper_tui.ipc.endpoint import remove_socket
-from shyper_tui.ipc.messages import EngineError, EngineOptions, MachineStatus, MessageError, from_wire
+from shyper_tui.ipc.messages import EngineError, EngineOptions, MachineStatus, from_wire
 from shyper_tui.ipc.server import Server
 from shyper_tui.version import VERSION
 
 if TYPE_CHECKING:
     from shyper_tui.engine.workstation import Workstation
-
-T = TypeVar("T")
 
 STOP_SECONDS = 8.0
 """How long the machine may take to come to a stop before the worker ends without it."""
@@ -76,30 +75,30 @@ class Worker:
                 while not scenario.ended.is_set():
                     await self._changed.wait()
                 return scenario.status()
-        action = _ACTIONS.get(method)
+        action = ACTIONS.get(method)
         if action is None:
             raise EngineError("no-such-method", f"this engine has no method {method[:60]!r}")
         workstation = await self._ready()
-        values = _Arguments(arguments)
+        values = Arguments(arguments)
         try:
-            if method in _SETTLING:
-                return await self._settled(workstation, action, values)
+            if method in SETTLING:
+                concerned = values.vm if method.startswith("vm.") else None
+                return await self._settled(workstation, action, values, concerned)
             return await self.machine.call(lambda: action(workstation, values))
         finally:
             self._wake_waiters()
 
-    async def _settled(self, workstation: Workstation, action: _Action, values: _Arguments) -> Any:
-        """Performs an action that stops a VM, and answers when every core has let go of it. A paused machine lets
-        go when it goes on, so nothing is waited for then."""
-        vm = values.vm
-        halting = await self.machine.call(lambda: workstation.halting(vm))
+    async def _settled(self, workstation: Workstation, action: Action, values: Arguments, vm: int | None) -> Any:
+        """Performs an action that stops a VM (None: all), and answers when every core has let go of it. A paused
+        machine lets go when it goes on, so nothing is waited for then."""
+        halting = await self.machine.call(lambda: workstation.vms.halting(vm))
         result = await self.machine.call(lambda: action(workstation, values))
         changed = self._changed
         while self.machine.state == "running" and await self.machine.call(halting):
             with contextlib.suppress(TimeoutError):  # not every end of a stop is told
                 await asyncio.wait_for(changed.wait(), LOOK_AGAIN_SECONDS)
             changed = self._changed
-        return None if result is None else await self.machine.call(lambda: workstation.info(vm))
+        return await self.machine.call(lambda: workstation.vms.settled(result))
 
     async def console(self, vm: int) -> ConsoleStream:
         """The console of a VM (`Service`)."""
@@ -139,43 +138,6 @@ class Worker:
             if self._workstation is not None:
                 for stream in list(self._workstation.consoles.values()):
                     stream.flush()
-
-
-class _Arguments:
-    """A request's arguments, checked as they are taken."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._values = values
-
-    def take(self, name: str, kind: type[T]) -> T:
-        try:
-            return from_wire(kind, self._values.get(name))
-        except MessageError as error:
-            raise EngineError("bad-arguments", f"argument {name}: {str(error).partition(': ')[2]}") from None
-
-    @property
-    def vm(self) -> int:
-        return self.take("vm", int)
-
-
-_Action = Callable[["Workstation", _Arguments], Any]
-
-_SETTLING = ("vm.stop", "vm.reboot", "vm.remove")
-
-_ACTIONS: dict[str, _Action] = {
-    "vm.list": lambda station, _: station.vms(),
-    "vm.config": lambda station, a: station.config(a.take("text", str), a.take("directory", str), a.take("file", str)),
-    "vm.boot": lambda station, a: station.boot(a.vm),
-    "vm.stop": lambda station, a: station.stop_vm(a.vm),
-    "vm.reboot": lambda station, a: station.reboot(a.vm),
-    "vm.remove": lambda station, a: station.remove(a.vm),
-    "console.write": lambda station, a: station.type(a.vm, a.take("data", bytes)),
-    "vcpus": lambda station, _: station.vcpus(),
-    "plic": lambda station, _: station.plic(),
-    "pause": lambda station, _: station.pause(),
-    "resume": lambda station, _: station.resume(),
-    "scenario": lambda station, _: station.scenario.status(),
-}
 
 
 async def serve(socket_path: Path, options: EngineOptions) -> int:

@@ -8,26 +8,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-from shyper_tui.config import VmConfig
-from shyper_tui.engine.boot_plan import BootPlan, boot_plan, device_tree_overlay, read_configuration, vm_files
+from shyper_tui.engine.board.virtio.console import Console
+from shyper_tui.engine.boot_plan import BootPlan, boot_plan, text_of
 from shyper_tui.engine.clock import VirtualClock, WallClock
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.consoles import Consoles
-from shyper_tui.engine.definitions import definition
+from shyper_tui.engine.daemon_disks import DaemonDisks
+from shyper_tui.engine.definitions import configuration, definition
+from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hart.program import program
-from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError
-from shyper_tui.engine.hypervisor.manager import Entry, Manager
+from shyper_tui.engine.hypervisor.definition import VmError
+from shyper_tui.engine.hypervisor.manager import Manager
 from shyper_tui.engine.hypervisor.mvm import MVM_ID, mvm_definition
-from shyper_tui.engine.hypervisor.vm import VmState
+from shyper_tui.engine.hypervisor.vm import RUNNING
 from shyper_tui.engine.log_folder import log_folder
 from shyper_tui.engine.machine import Machine
 from shyper_tui.engine.scenario import Scenario
-from shyper_tui.engine.shyper_machine import HARTS, Hooks, ShyperMachine
+from shyper_tui.engine.shyper_machine import HARTS, MEMORY, Hooks, ShyperMachine
 from shyper_tui.engine.speed import Speedometer
-from shyper_tui.engine.symbols import Symbols
+from shyper_tui.engine.system_control import SystemControl
+from shyper_tui.engine.vm_control import VmControl
 from shyper_tui.ipc.messages import (
+    MVM_OFF,
     TICKS_PER_SECOND,
     EngineError,
     EngineOptions,
@@ -36,11 +39,15 @@ from shyper_tui.ipc.messages import (
     MachineStatus,
     PlicSnapshot,
     VcpusSnapshot,
-    VmInfo,
 )
+from shyper_tui.ipc.vm_messages import EngineReport, OfferedDisk, VmAnswer
+from shyper_tui.version import VERSION
 
 StateListener = Callable[[EngineState, str], None]
-T = TypeVar("T")
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 class Workstation:
@@ -51,9 +58,10 @@ class Workstation:
 
     def __init__(self, options: EngineOptions, set_state: StateListener, notify: Callable[[], None]) -> None:
         self._options, self._set_state, self._notify = options, set_state, notify
-        self._configs: dict[int, tuple[Entry, VmConfig]] = {}
-        self._symbols: dict[int, tuple[Entry, Symbols]] = {}
         self._built: ShyperMachine | None = None
+        self._vms: VmControl | None = None
+        self._system: SystemControl | None = None
+        self._disks: DaemonDisks | None = None
         self._streams: Consoles | None = None
         self._speed = Speedometer(HARTS)
         self._active = False
@@ -76,6 +84,8 @@ class Workstation:
     def start(self) -> None:
         """Builds the machine, boots the managing VM, then configures and boots the guests. EngineError when the
         managing VM cannot be booted; a guest that cannot is reported and left out."""
+        if self._options.mvm_off not in MVM_OFF:
+            raise EngineError("options", f"mvm_off is one of {', '.join(MVM_OFF)}, not {self._options.mvm_off!r}")
         self._set_state("booting", "reading the images")
         plan = boot_plan(self._options)
         self.embedded = plan.embedded
@@ -86,9 +96,14 @@ class Workstation:
             raise EngineError("log-dir", sentence) from None
         core = program(lambda text, done: self._set_state("booting", f"{text} ({done:.0%})"))
         self._set_state("booting", "building the machine")
-        hooks = Hooks(self._console_output, self._changed, lambda line: print(line, file=sys.stderr, flush=True))
+        hooks = Hooks(self._console_output, self._changed, _log)
         clock = VirtualClock() if self._options.clock == "virtual" else WallClock()
         self._built = ShyperMachine(clock, core, hooks, plan.mvm.disk, plan.guest_disk)
+        self._vms = VmControl(self._manager, self.machine.now, lambda vm: vm in self.consoles)
+        self._system = SystemControl(self._vms, self.machine.post)
+        self._disks = DaemonDisks(self._built.platform.disks)
+        if self._options.daemon is not None:
+            self._serve_disks(Path(self._options.daemon))
         self._boot_mvm(plan)
         trouble = [sentence for file in plan.guests if (sentence := self._boot_guest(file))]
         self._built.power_on()
@@ -118,116 +133,73 @@ class Workstation:
             self._streams.close()
         if self._built is not None:
             self._built.close()
+            self._built.platform.disks.close()
 
     def _boot_mvm(self, plan: BootPlan) -> None:
         mvm = plan.mvm
         wanted = mvm_definition() if mvm.config is None else definition(MVM_ID, mvm.config)
         wanted.ramdisk_load_ipa = mvm.ramdisk_address
+        config = mvm.config or configuration(wanted, mvm.kernel_name, mvm.ramdisk_name)
         try:
-            self._add(wanted, mvm.kernel, mvm.ramdisk, mvm.config)
+            self.vms.add(wanted, mvm.kernel, mvm.ramdisk, config)
             self._manager.boot(MVM_ID)
         except VmError as error:
             raise EngineError("mvm", f"the managing VM cannot be booted: {error}") from None
 
+    def _serve_disks(self, file: Path) -> None:
+        """The disks of the options' daemon file; one that cannot be served is reported and left out."""
+        text = text_of(file)
+        for disk in self.daemon(text, str(file.parent), str(file)):
+            if disk.problem:
+                _log(f"warning: {disk.problem}")
+
     def _boot_guest(self, file: Path) -> str:
         """Configures and boots one guest; returns what is wrong with it, if anything."""
         try:
-            try:
-                text = file.read_text(encoding="utf-8", errors="replace")
-            except OSError as error:
-                raise EngineError("config-file", f"{file} cannot be read: {error.strerror}") from None
-            self.boot(self.config(text, str(file.parent), str(file)).id)
+            made = self.vms.config(text_of(file), str(file.parent), str(file))
+            self.vms.boot(made.id)
         except EngineError as error:
             for found in error.diagnostics:
-                print(f"{found.file}:{found.line}: {found.message} {found.remedy}", file=sys.stderr, flush=True)
-            print(f"{file.name} is not booted: {error.message}", file=sys.stderr, flush=True)
+                _log(f"{found.file}:{found.line}: {found.message} {found.remedy}")
+            _log(f"{file.name} is not booted: {error.message}")
             return f"{file.name} is not booted: {error.message}"
         return ""
 
-    # VMs
+    # VMs and the whole machine
 
     @property
     def _manager(self) -> Manager:
         assert self._built is not None
         return self._built.hypervisor.manager
 
-    def vms(self) -> list[VmInfo]:
-        """All VMs by id."""
-        return [self.info(vm_id) for vm_id in sorted(self._manager.table)]
+    @property
+    def vms(self) -> VmControl:
+        """What clients do with VMs."""
+        assert self._vms is not None
+        return self._vms
 
-    def config(self, text: str, directory: str, file: str) -> VmInfo:
-        """Adds a guest VM from a configuration's text."""
-        folder = Path(directory)
-        others = [config for _, config in self._known(self._configs).values()]
-        wanted = read_configuration(text, file, others, folder=folder)
-        kernel, ramdisk = vm_files(wanted, folder)
-        try:
-            vm_id = self._manager.free_id()
-            self._add(definition(vm_id, wanted, device_tree_overlay(wanted, folder)), kernel, ramdisk, wanted)
-        except VmError as error:
-            raise EngineError("vm", str(error)) from None
-        return self.info(vm_id)
+    def shutdown(self, force: bool) -> VmAnswer:
+        """Powers off the managing VM and all guests."""
+        assert self._system is not None
+        self.resume()  # a paused machine would keep its VMs
+        return self._system.end(ResetType.SHUTDOWN, force)
 
-    def boot(self, vm: int) -> VmInfo:
-        """Starts a pending VM."""
-        return self._manage(vm, lambda: self._manager.boot(vm))
+    def reboot(self, force: bool) -> VmAnswer:
+        """Starts the managing VM and all guests that run again."""
+        assert self._system is not None
+        self.resume()
+        return self._system.end(ResetType.COLD_REBOOT, force)
 
-    def stop_vm(self, vm: int) -> VmInfo:
-        """Stops a VM at once."""
-        return self._manage(vm, lambda: self._manager.stop(vm))
+    def test(self) -> EngineReport:
+        """That the engine answers, and what it runs."""
+        found = self._manager.vms()
+        active = sum(vm.state in RUNNING for vm in found)
+        return EngineReport(VERSION, len(self.machine.harts), MEMORY, len(self._manager.table), active)
 
-    def reboot(self, vm: int) -> VmInfo:
-        """Stops a VM and starts it from its images."""
-        return self._manage(vm, lambda: self._manager.reboot(vm))
-
-    def remove(self, vm: int) -> None:
-        """Stops and removes a guest VM."""
-        try:
-            self._manager.remove(vm)
-        except VmError as error:
-            raise EngineError("vm", str(error)) from None
-
-    def halting(self, vm: int) -> Callable[[], bool]:
-        """A function that says whether some core still runs this VM although it is to stop."""
-        try:
-            found = self._manager.vm(vm)
-        except VmError:
-            return lambda: False
-        return lambda: found.stopping
-
-    def _manage(self, vm: int, action: Callable[[], None]) -> VmInfo:
-        try:
-            action()
-        except VmError as error:
-            raise EngineError("vm", str(error)) from None
-        return self.info(vm)
-
-    def _add(self, wanted: VmDefinition, kernel: bytes, ramdisk: bytes, config: VmConfig | None) -> None:
-        self._manager.add(wanted, kernel, ramdisk)
-        entry = self._manager.table[wanted.id]
-        self._symbols[wanted.id] = (entry, Symbols(kernel, wanted.kernel_load_ipa))
-        if config is not None:
-            self._configs[wanted.id] = (entry, config)
-
-    def _known(self, table: dict[int, tuple[Entry, T]]) -> dict[int, tuple[Entry, T]]:
-        """The rows of a table that belong to VMs that still exist."""
-        return {vm: row for vm, row in table.items() if self._manager.table.get(vm) is row[0]}
-
-    def info(self, vm_id: int) -> VmInfo:
-        """One VM."""
-        entry = self._manager.entry(vm_id)
-        wanted, vm = entry.definition, entry.vm
-        return VmInfo(
-            id=vm_id,
-            name=wanted.name,
-            type=int(wanted.type),
-            state=(VmState.PENDING if vm is None else vm.state).value,
-            vcpus=wanted.cpu.num,
-            cores=wanted.cpu.cores(),
-            memory=wanted.memory_size,
-            console=vm_id in self.consoles,
-            message="" if vm is None else vm.message,
-        )
+    def daemon(self, text: str, directory: str, file: str) -> list[OfferedDisk]:
+        """Serves the disks of a daemon's file from now on."""
+        assert self._disks is not None
+        return self._disks.offer(text, directory, file)
 
     # Consoles
 
@@ -243,6 +215,15 @@ class Workstation:
         if taken < len(data):
             left = len(data) - taken
             raise EngineError("console-full", f"vm{vm} does not read its console; {left} bytes were not typed")
+
+    def resize(self, vm: int, columns: int, rows: int) -> None:
+        """Tells a guest the size of the terminal behind its console, in character cells."""
+        if not (0 < columns < 1 << 16 and 0 < rows < 1 << 16):
+            raise EngineError("bad-arguments", "a console has 1 to 65535 columns and rows")
+        consoles = [backend for backend in self.vms.backends(vm) if isinstance(backend, Console)]
+        if vm == MVM_ID or not consoles:
+            raise EngineError("no-size", f"the console of vm{vm} is a serial line, which has no size")
+        consoles[0].resize(columns, rows)
 
     def _type_anyway(self, vm: int, data: bytes) -> None:
         """Types for the script; a VM that is not there cannot answer, which the script's next text will show."""
@@ -264,7 +245,7 @@ class Workstation:
         table = self._manager.table
         self._streams.keep({vm: entry for vm, entry in table.items() if entry.vm is not None})
         if self.complete:
-            active = any(vm.state in (VmState.ACTIVE, VmState.PAUSED) for vm in self._manager.vms())
+            active = any(vm.state in RUNNING for vm in self._manager.vms())
             if active is not self._active:
                 self._active = active
                 if active:
@@ -272,6 +253,8 @@ class Workstation:
                 else:
                     self._set_state("stopped", "every VM is off")
                     self.scenario.machine_stopped()
+        if self._system is not None:
+            self._system.changed()
         self._notify()
 
     # The whole machine
@@ -326,9 +309,9 @@ class Workstation:
         """Every vCPU of every VM."""
         from shyper_tui.engine import snapshots  # brings the disassembler: not needed to boot
 
-        now, named = self.machine.now(), self._known(self._symbols)
+        now = self.machine.now()
         found = [
-            snapshots.vcpu_snapshot(vcpu, vm.memory, now, named[vm.id][1] if vm.id in named else None)
+            snapshots.vcpu_snapshot(vcpu, vm.memory, now, self.vms.symbols(vm.id))
             for vm in self._manager.vms()
             for vcpu in vm.vcpus
         ]

@@ -38,6 +38,10 @@ from shyper_tui.ipc.messages import (
     to_wire,
 )
 from shyper_tui.ipc.process import EngineProcess, LogListener
+from shyper_tui.ipc.vm_messages import EngineReport, OfferedDisk, RefusedCall, VmAnswer, VmFaults, VmStatistics
+
+AllStatistics = list[VmStatistics]
+RefusedCalls = list[RefusedCall]
 
 EXPECT_LIMIT = 4 * 1024 * 1024
 """Bytes that `expect` keeps of what came before its text."""
@@ -61,12 +65,7 @@ class VmCalls:
 
     async def config_file(self, path: str | Path) -> VmInfo:
         """Adds a VM from a configuration file."""
-        try:
-            text = await asyncio.to_thread(Path(path).read_text, encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-            raise EngineError("config-file", f"{path} cannot be read: {reason}") from None
-        return await self.config(text, str(Path(path).parent), str(path))
+        return await self.config(await _text_of(path), str(Path(path).parent), str(path))
 
     async def boot(self, vm: int) -> VmInfo:
         """Starts a pending VM."""
@@ -76,13 +75,81 @@ class VmCalls:
         """Stops a VM at once, as pulling its plug; it is pending again."""
         return from_wire(VmInfo, await self._request("vm.stop", vm=vm))
 
-    async def reboot(self, vm: int) -> VmInfo:
-        """Stops a VM and starts it from its images."""
-        return from_wire(VmInfo, await self._request("vm.reboot", vm=vm))
+    async def shutdown(self, vm: int, force: bool = False) -> VmAnswer:
+        """Asks a VM to power off; by `force`, or when it does not listen, stops it at once."""
+        return from_wire(VmAnswer, await self._request("vm.shutdown", vm=vm, force=force))
+
+    async def reboot(self, vm: int, force: bool = True) -> VmAnswer:
+        """Stops a VM and starts it from its images; not by `force`: asks it to reboot by itself if it listens."""
+        return from_wire(VmAnswer, await self._request("vm.reboot", vm=vm, force=force))
+
+    async def pause(self, vm: int) -> VmInfo:
+        """Takes a VM's vCPUs off their cores; the others go on."""
+        return from_wire(VmInfo, await self._request("vm.pause", vm=vm))
+
+    async def resume(self, vm: int) -> VmInfo:
+        """Lets a paused VM go on."""
+        return from_wire(VmInfo, await self._request("vm.resume", vm=vm))
 
     async def remove(self, vm: int) -> None:
         """Stops and removes a guest VM; its id and memory are free again."""
         await self._request("vm.remove", vm=vm)
+
+    async def delete(self, vm: int, force: bool = False) -> None:
+        """Takes back the configuration of a guest VM that does not run; by `force` also of one that does."""
+        await self._request("vm.delete", vm=vm, force=force)
+
+    async def default_config(self, vm: int) -> str:
+        """The VM's configuration as JSON text, which `config` accepts for a guest VM; for VM 0 as `--mvm` does."""
+        return from_wire(str, await self._request("vm.default_config", vm=vm))
+
+    async def statistics(self, vm: int) -> VmStatistics:
+        """Exits by cause, interrupts by source, device counters and vCPU times of one VM."""
+        return from_wire(VmStatistics, await self._request("vm.statistics", vm=vm))
+
+    async def all_statistics(self) -> AllStatistics:
+        """The same of every VM that has been created, by id."""
+        return from_wire(AllStatistics, await self._request("vm.all_statistics"))
+
+    async def faults(self, vm: int) -> VmFaults:
+        """The newest faults of a VM, with everything that is known of them."""
+        return from_wire(VmFaults, await self._request("vm.faults", vm=vm))
+
+    async def audit(self) -> RefusedCalls:
+        """Hypercalls of guests that were refused, oldest first."""
+        return from_wire(RefusedCalls, await self._request("vm.audit"))
+
+
+class SystemCalls:
+    """`client.system`: the machine as a whole. `shutdown` here ends the guests; `client.shutdown()` ends the engine."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._request = connection.request
+
+    async def test(self) -> EngineReport:
+        """That the engine answers, and what it runs."""
+        return from_wire(EngineReport, await self._request("system.test"))
+
+    async def shutdown(self, force: bool = False) -> VmAnswer:
+        """Asks the managing VM to power off, and stops the guests when it has; by `force` all at once. The answer is
+        about the managing VM."""
+        return from_wire(VmAnswer, await self._request("system.shutdown", force=force))
+
+    async def reboot(self, force: bool = False) -> VmAnswer:
+        """Asks the managing VM to reboot, and starts the guests again when it has; by `force` all at once. The answer
+        is about the managing VM."""
+        return from_wire(VmAnswer, await self._request("system.reboot", force=force))
+
+    async def daemon(self, text: str, directory: str = "", file: str = "") -> list[OfferedDisk]:
+        """Serves the disks of a daemon's JSON text (`{"mediated": [...]}`) to VMs configured from now on. Relative
+        names are looked up in `directory` (default: the current one)."""
+        folder = os.path.abspath(directory or os.curdir)  # noqa: ASYNC240 (no disk access)
+        answer = await self._request("system.daemon", text=text, directory=folder, file=file)
+        return from_wire(list[OfferedDisk], answer)
+
+    async def daemon_file(self, path: str | Path) -> list[OfferedDisk]:
+        """The same with a daemon's file."""
+        return await self.daemon(await _text_of(path), str(Path(path).parent), str(path))
 
 
 class ConsoleCalls:
@@ -95,6 +162,11 @@ class ConsoleCalls:
     async def write(self, vm: int, data: bytes) -> None:
         """Types `data` on the VM's console."""
         await self._connection.request("console.write", vm=vm, data=bytes(data))
+
+    async def resize(self, vm: int, columns: int, rows: int) -> None:
+        """Tells a guest how large the terminal behind its console is (character cells). Refused for VM 0, whose console
+        is a serial line."""
+        await self._connection.request("console.resize", vm=vm, columns=columns, rows=rows)
 
     async def read(self, vm: int, offset: int = 0) -> ConsoleChunk:
         """What is kept of the console from `offset` on (the engine keeps the last MiB)."""
@@ -146,6 +218,7 @@ class Client:
         self.welcome = welcome
         self.vm = VmCalls(connection)
         self.console = ConsoleCalls(connection)
+        self.system = SystemCalls(connection)
         self.closed: asyncio.Future[WorkerExit]
         """Set when the engine is gone: exit status and last log lines (status None when only attached)."""
         if process is not None:
@@ -260,6 +333,15 @@ class Client:
             await self.shutdown()
         else:
             await self.close()
+
+
+async def _text_of(path: str | Path) -> str:
+    """A file's text; EngineError when it cannot be read."""
+    try:
+        return await asyncio.to_thread(Path(path).read_text, encoding="utf-8")
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL character in the name
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise EngineError("config-file", f"{path} cannot be read: {reason}") from None
 
 
 def _checked(options: EngineOptions | Mapping[str, Any] | None) -> EngineOptions:

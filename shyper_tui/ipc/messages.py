@@ -13,13 +13,13 @@ from typing import Literal
 from shyper_tui.ipc.codec import MessageError, from_wire, to_wire
 
 __all__ = [
-    "CONSOLE_WINDOW", "ENGINE_STATES", "PROTOCOL", "TICKS_PER_SECOND",
+    "CONSOLE_WINDOW", "ENGINE_STATES", "MVM_OFF", "PROTOCOL", "TICKS_PER_SECOND",
     "ConsoleChunk", "Diagnostic", "DisassemblyLine", "EngineError", "EngineOptions", "HartStatus", "Hello",
     "MachineStatus", "MessageError", "PlicContext", "PlicController", "PlicSnapshot", "PlicSource", "ScenarioStatus",
     "ScenarioStep", "VcpuSnapshot", "VcpusSnapshot", "VmInfo", "Welcome", "WorkerExit", "from_wire", "to_wire",
 ]  # fmt: skip
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the protocol; engine and client must have the same."""
 
 TICKS_PER_SECOND = 10_000_000
@@ -27,6 +27,9 @@ TICKS_PER_SECOND = 10_000_000
 
 CONSOLE_WINDOW = 256 * 1024
 """Bytes of one console stream that the engine sends before the client has acknowledged any."""
+
+MVM_OFF = ("stay", "end", "restart")
+"""What may follow when the managing VM powers off: the guests go on, the machine ends, or it starts again."""
 
 EngineState = Literal["booting", "running", "paused", "stopped", "failed"]
 ENGINE_STATES: tuple[EngineState, ...] = ("booting", "running", "paused", "stopped", "failed")
@@ -70,6 +73,9 @@ class EngineOptions:
     * `mvm`: JSON file of the managing VM; None: the built-in configuration
     * `vms`: JSON files of the guest VMs; None: the sample that fits the managing VM
     * `clock`: "virtual" (time follows retired instructions, runs repeat exactly) or "wall"
+    * `daemon`: JSON file of the mediated disks (`{"mediated": [...]}`) that the engine serves to the guests, and what
+      they write stays; None: copies on write of the installed image
+    * `mvm_off`: what follows when the managing VM powers off, one of MVM_OFF
     * `log_dir`: folder of the raw console logs (`vm0.log` …); None: a folder of its own in the user's state folder
     * `script`: steps done inside the engine at exact instructions, so that scripted runs repeat exactly, too
     * `detach`: go on when the last owner has gone
@@ -78,6 +84,8 @@ class EngineOptions:
     embedded: bool = False
     mvm: str | None = None
     vms: list[str] | None = None
+    daemon: str | None = None
+    mvm_off: str = "stay"
     clock: str = "wall"
     log_dir: str | None = None
     script: list[ScenarioStep] = field(default_factory=list)
@@ -114,7 +122,8 @@ class MachineStatus:
 class VmInfo:
     """One VM. `type` is 0 (Linux) or 1 (bare-metal); `state` is pending, active, paused, stopped or failed; `cores`
     are the physical harts of its vCPUs in order; `memory` in bytes; `console`: it has a console stream; `message`:
-    why it failed."""
+    why it failed. `position` is its row in the configuration table, which is in the order of creation, and
+    `state_number` what the list hypercall reports there: 1 pending, 2 active."""
 
     id: int
     name: str
@@ -125,6 +134,8 @@ class VmInfo:
     memory: int
     console: bool
     message: str = ""
+    position: int = 0
+    state_number: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,12 @@ from shyper_tui.screens.workstation import Workstation
 if TYPE_CHECKING:
     from shyper_tui.app import ShyperApp
 
-VERBS = {"pending": ("Boot", "Remove"), "failed": ("Boot", "Remove"), "stopped": ("Boot", "Remove")}
+VERBS = {
+    "pending": ("Boot", "Remove"),
+    "failed": ("Boot", "Remove"),
+    "stopped": ("Boot", "Remove"),
+    "paused": ("Resume", "Stop", "Reboot"),
+}
 
 
 class Commands(Provider):
@@ -31,7 +36,7 @@ class Commands(Provider):
         if not isinstance(screen, Workstation):
             return
         for vm in screen.session.vms:
-            for verb in VERBS.get(vm.state, ("Stop", "Reboot")):
+            for verb in VERBS.get(vm.state, ("Pause", "Shutdown", "Stop", "Reboot")):
                 call = partial(screen.command, verb.lower(), vm.id, vm.name)
                 yield f"vm: {verb} {vm.id} {vm.name}", call, vm.state
             if vm.console:

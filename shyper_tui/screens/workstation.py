@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from shyper_tui.ipc.messages import EngineError
+from shyper_tui.ipc.vm_messages import VmAnswer
 from shyper_tui.keymap import ACTIONS, display
 from shyper_tui.layout import Layout
 from shyper_tui.screens.dialogs import remove_dialog
@@ -248,16 +250,26 @@ class Workstation(Screen[None]):
 
     @work(group="commands")
     async def command(self, verb: str, vm: int, name: str) -> None:
-        """Boot, stop, reboot or remove a VM; a refusal is shown as the engine words it."""
+        """Do something with a VM; a refusal is shown as the engine words it."""
         engine = self.session.engine
         if engine is None:
             self.notify("The engine is not running.", severity="error")
             return
         if verb == "remove" and await self.app.push_screen_wait(remove_dialog(vm, name)) != "remove":
             return
-        call = {"boot": engine.vm.boot, "stop": engine.vm.stop, "reboot": engine.vm.reboot, "remove": engine.vm.remove}
+        calls: dict[str, Callable[[int], Awaitable[object]]] = {
+            "boot": engine.vm.boot,
+            "shutdown": engine.vm.shutdown,
+            "stop": engine.vm.stop,
+            "reboot": engine.vm.reboot,
+            "pause": engine.vm.pause,
+            "resume": engine.vm.resume,
+            "remove": engine.vm.remove,
+        }
         try:
-            await call[verb](vm)
+            answer = await calls[verb](vm)
+            if isinstance(answer, VmAnswer) and answer.asked:
+                self.notify(f"vm{vm} {name} was asked to {'power off' if verb == 'shutdown' else verb}.")
         except EngineError as error:
             self.notify(error.message, title=f"vm{vm} {name}: {verb}", severity="error")
             return

@@ -1,5 +1,5 @@
-"""The list of VMs: id, name, state as glyph and word, vCPUs, cores, memory; boot, stop, reboot, remove the chosen
-one."""
+"""The list of VMs: id, name, state as glyph and word, vCPUs, cores, memory; what can be done with the
+chosen one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class VmTable(LinesView):
     BINDINGS = bindings(Scope.VMS)
 
     class Command(Message):
-        """The user wants something done with a VM: open, boot, stop, reboot, remove."""
+        """The user wants something done with a VM: open, boot, pause, resume, shutdown, stop, reboot, remove."""
 
         def __init__(self, verb: str, vm: VmInfo) -> None:
             super().__init__()
@@ -60,6 +60,13 @@ class VmTable(LinesView):
     def action_boot(self) -> None:
         self._command("boot")
 
+    def action_pause_vm(self) -> None:
+        paused = self.cursor < len(self.vms) and self.vms[self.cursor].state == "paused"
+        self._command("resume" if paused else "pause")
+
+    def action_shutdown(self) -> None:
+        self._command("shutdown")
+
     def action_stop(self) -> None:
         self._command("stop")
 
@@ -77,8 +84,8 @@ class VmListPane(Pane):
     HELP: ClassVar[str] = """\
 All VMs that are configured. vm0 is the managing VM (MVM). States: `● active` runs, `○ pending` is configured
 but not started, `◐ paused`, `■ stopped`, `✖ failed` was stopped by the hypervisor; the line then says why.
-**b** boots, **s** stops, **R** reboots the chosen VM; the others go on. **X** removes it. **enter** goes to its
-console.
+**b** boots, **d** asks the chosen VM to shut down, **s** stops it at once, **R** reboots it, **p** takes it off its
+cores and puts it back; the others go on. **X** removes it. **enter** goes to its console.
 """
     DEFAULT_CSS = "VmListPane { height: auto; max-height: 10; min-height: 3; } VmListPane > VmTable { height: auto; }"
 

@@ -88,7 +88,8 @@ async def test_a_guest_can_be_stopped_removed_and_come_again(client: Client, tmp
     assert (await client.vm.stop(1)).state == "pending"
     assert (await client.vm.boot(1)).state == "active"
     await client.console.expect(1, "gvm# ", timeout=30)
-    assert (await client.vm.reboot(1)).state == "active"
+    again = await client.vm.reboot(1)
+    assert (again.asked, again.info.state) == (False, "active")
     await client.console.expect(1, "gvm# ", timeout=30)
     chunks = client.console.stream(1)
     await anext(chunks)
@@ -96,8 +97,8 @@ async def test_a_guest_can_be_stopped_removed_and_come_again(client: Client, tmp
     assert [vm.id for vm in await client.vm.list()] == [0]
     async for _ in chunks:
         pass  # the stream ends with its VM
-    again = await client.vm.config_file(SAMPLE)
-    assert (again.id, again.state) == (1, "pending")
+    configured = await client.vm.config_file(SAMPLE)
+    assert (configured.id, configured.state) == (1, "pending")
     await client.vm.boot(1)
     await client.console.expect(1, "gvm# ", timeout=30, offset=0)
     assert (tmp_path / "logs" / "vm1-2.log").exists()

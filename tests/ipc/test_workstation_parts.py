@@ -53,7 +53,7 @@ def test_the_sample_of_the_managing_vm_is_the_built_in_one_with_a_ramdisk() -> N
     file = sample_path("mvm")
     wanted = read_vm(file.read_text(), str(file)).value
     assert wanted is not None
-    made, built_in = definition(0, wanted), mvm_definition()
+    made, built_in = definition(0, wanted), mvm_definition(consoles=2)
     assert made.cmdline == built_in.cmdline
     assert made.memory == built_in.memory
     assert made.cpu == built_in.cpu

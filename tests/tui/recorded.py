@@ -26,6 +26,7 @@ from shyper_tui.ipc.messages import (
     VmInfo,
     WorkerExit,
 )
+from shyper_tui.ipc.vm_messages import VmAnswer
 from shyper_tui.ports import EngineFactory
 from tests.term.streams import boot_log
 
@@ -128,8 +129,18 @@ class RecordedVms:
     async def stop(self, vm: int) -> VmInfo:
         return self._set("stop", vm, "pending")
 
-    async def reboot(self, vm: int) -> VmInfo:
-        return self._set("reboot", vm, "active")
+    async def shutdown(self, vm: int) -> VmAnswer:
+        self.asked.append(("shutdown", vm))
+        return VmAnswer(self.vms[vm], asked=True)
+
+    async def reboot(self, vm: int) -> VmAnswer:
+        return VmAnswer(self._set("reboot", vm, "active"), asked=False)
+
+    async def pause(self, vm: int) -> VmInfo:
+        return self._set("pause", vm, "paused")
+
+    async def resume(self, vm: int) -> VmInfo:
+        return self._set("resume", vm, "active")
 
     async def remove(self, vm: int) -> None:
         self.asked.append(("remove", vm))

@@ -1,0 +1,102 @@
+"""`shyper-tui system`: a running engine's machine as a whole, with the commands of Rust-Shyper's `shyper system`."""
+
+from __future__ import annotations
+
+import click
+
+from shyper_tui.commands.engine_access import ask, force_option, json_option, print_json, socket_option
+
+DEFAULT_DAEMON_FILE = "cli-config.json"
+
+
+@click.group("system")
+@socket_option
+@click.pass_context
+def command(ctx: click.Context, socket: str | None) -> None:
+    """Control the whole machine of a running engine.
+
+    Names and options are those of Rust-Shyper's `shyper system`. The exit status is 0 only when the engine has done
+    what was asked: 1 is a refusal, 2 wrong usage.
+    """
+    ctx.obj = socket
+
+
+@command.command("daemon")
+@click.argument(
+    "file", metavar="[CONFIG]", default=DEFAULT_DAEMON_FILE, type=click.Path(exists=True, dir_okay=False)
+)
+@json_option
+@click.pass_context
+def daemon(ctx: click.Context, file: str, as_json: bool) -> None:
+    """Serve the disks of a daemon's file (`{"mediated": [...]}`, default cli-config.json) to guest VMs.
+
+    The engine opens the files and serves them itself, so the command ends at once. A VM that is configured afterwards
+    gets the first disk that is free for each of its mediated block devices. What guests write stays in the files;
+    images of the store (`images:...`) are served as copies.
+    """
+    disks = ask(ctx.obj, lambda client: client.system.daemon_file(file), as_json)
+    if as_json:
+        print_json(disks)
+    for disk in disks:
+        if disk.problem:
+            click.echo(f"Warning: {disk.problem}.", err=True)
+        elif not as_json:
+            click.echo(f"disk {disk.index}: {disk.path} ({disk.sectors} sectors)")
+    ctx.exit(1 if any(disk.problem for disk in disks) else 0)
+
+
+@command.command("reboot")
+@force_option
+@json_option
+@click.pass_obj
+def reboot(socket: str | None, force: bool, as_json: bool) -> None:
+    """Reboot the managing VM and with it all guests that run.
+
+    The managing VM is asked, and the guests follow when it has; when it does not listen, or with --force, all start
+    again from their images at once.
+    """
+    answer = ask(socket, lambda client: client.system.reboot(force), as_json)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo("The managing VM was asked to reboot." if answer.asked else "The machine is rebooting.")
+
+
+@command.command("shutdown")
+@force_option
+@json_option
+@click.pass_obj
+def shutdown(socket: str | None, force: bool, as_json: bool) -> None:
+    """Power off the managing VM and with it all guests.
+
+    The managing VM is asked, and the guests are stopped when it is off; when it does not listen, or with --force, all
+    stop at once.
+    """
+    answer = ask(socket, lambda client: client.system.shutdown(force), as_json)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo("The managing VM was asked to power off." if answer.asked else "The machine is off.")
+
+
+@command.command("test")
+@json_option
+@click.pass_obj
+def test(socket: str | None, as_json: bool) -> None:
+    """Say whether the engine answers, and what it runs."""
+    report = ask(socket, lambda client: client.system.test(), as_json)
+    if as_json:
+        print_json(report)
+        return
+    machine = f"{report.harts} harts, {report.memory >> 20} MiB"
+    click.echo(f"Engine {report.version} answers: {machine}, {report.active} of {report.vms} VMs run.")
+
+
+@command.command("update")
+@click.argument("image", metavar="IMAGE", type=click.Path())
+def update(image: str) -> None:
+    """Refused: the hypervisor is part of shyper-tui and not an image that could be replaced."""
+    raise click.ClickException(
+        f"{image} is not installed: the hypervisor is part of shyper-tui. Install another release of shyper-tui and "
+        "start the engine again."
+    )
