@@ -1,8 +1,10 @@
 #include "vm_config.h"
 
+#include "csr.h"
 #include "hypercall.h"
 #include "kernel_file.h"
 #include "machine.h"
+#include "module.h"
 #include "print.h"
 #include "string.h"
 
@@ -10,6 +12,9 @@
 #define MAX_DEVICES 8
 #define CFG_ENTRIES 16 /* the hypervisor reads sixteen, however many are meant */
 #define CHUNK (32ul << 20)
+#define MAX_VMS 8
+
+enum { CONFIGURE = 0x11, UPLOAD_AGAIN = 9 }; /* a message: function and event */
 
 enum { EMULATED_NET = 4, EMULATED_CONSOLE = 5, EMULATED_MEDIATED_BLOCK = 7, EMULATED_PLIC = 13 };
 
@@ -150,6 +155,31 @@ static bool upload_kernel(uint64_t id)
     return true;
 }
 
+static uint64_t file_sizes[MAX_VMS]; /* of the kernel of each VM that was made here; 0: none was */
+static volatile uint64_t wanted;     /* bit map of VMs whose kernels the hypervisor wants once more */
+static volatile bool busy;           /* the upload buffer is in use */
+
+/* A VM starts again and the hypervisor has not kept its kernel: upload it, boot. Interrupts are off. */
+static void upload_again(void)
+{
+    for (uint64_t id = 0; id < MAX_VMS; id++)
+        if (wanted >> id & 1) {
+            wanted &= ~(1ul << id);
+            kernel_file_extend(file_sizes[id]);
+            bool good = upload_kernel(id) && !hypercall1(VM_BOOT, id);
+            log_line("VM %lu: kernel uploaded again, %s", id, good ? "booted" : "which failed");
+        }
+}
+
+static void message_arrived(const struct message *message)
+{
+    if (message->event != UPLOAD_AGAIN || message->vm >= MAX_VMS || !file_sizes[message->vm])
+        return;
+    wanted |= 1ul << message->vm;
+    if (!busy)
+        upload_again();
+}
+
 /* NULL, or what could not be sent. */
 static const char *send(uint64_t id)
 {
@@ -165,38 +195,35 @@ static const char *send(uint64_t id)
     }
     if (!upload_kernel(id))
         return "failed to copy kernel image to memory";
+    file_sizes[id % MAX_VMS] = kernel_file_size();
+    module_listen(CONFIGURE, message_arrived);
     return NULL;
 }
 
-bool vm_config(int argc, char **argv)
+/* Makes the VM of `definition`. */
+static void configure(void)
 {
-    definition = sample;
-    definition.name = argv[0];
-    kernel_file_extend(0);
-    for (int i = 1; i < argc; i++)
-        if (!change(argv[i]))
-            return false;
     const char *missing = kernel_file_open(CHUNK);
     if (missing) {
         printf("Add vm failed: %s\n", missing);
-        return true;
+        return;
     }
     printf("Parse VM config successfully, VM name [%s]\n", definition.name);
     struct add_vm add = {
-        (uint64_t)definition.name,    strlen(definition.name),    definition.type,     (uint64_t)definition.cmdline,
-        strlen(definition.cmdline), definition.kernel_ipa, definition.tree_ipa, definition.ramdisk_ipa,
+        (uint64_t)definition.name,  strlen(definition.name), definition.type,    (uint64_t)definition.cmdline,
+        strlen(definition.cmdline), definition.kernel_ipa,   definition.tree_ipa, definition.ramdisk_ipa,
     };
     int64_t id = hypercall1(CONFIG_ADD_VM, (uint64_t)&add);
     if (id < 0) {
         printf("Add vm failed: config_add_vm failed\n");
-        return true;
+        return;
     }
     printf("Send VM [%ld] config successfully\n", id);
     fit_to_id((uint64_t)id);
     const char *reason = send((uint64_t)id);
     if (!reason) {
         printf("Config VM [%ld] successfully\n", id);
-        return true;
+        return;
     }
     printf("Config VM [%ld] failed: %s\n", id, reason);
     if (hypercall1(CONFIG_DELETE_VM, (uint64_t)id))
@@ -204,5 +231,22 @@ bool vm_config(int argc, char **argv)
     else
         printf("DELETE VM [%ld] config successfully\n", id);
     printf("Add vm failed: %s\n", reason);
-    return true;
+}
+
+bool vm_config(int argc, char **argv)
+{
+    bool good = true;
+    busy = true;
+    definition = sample;
+    definition.name = argv[0];
+    kernel_file_extend(0);
+    for (int i = 1; good && i < argc; i++)
+        good = change(argv[i]);
+    if (good)
+        configure();
+    uint64_t flags = interrupts_off();
+    busy = false;
+    upload_again();
+    interrupts_restore(flags);
+    return good;
 }

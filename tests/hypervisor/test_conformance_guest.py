@@ -60,8 +60,12 @@ def test_a_guest_learns_its_own_id_and_has_a_message_ring(guest: Conformance) ->
     assert found.data["getvmid"] == struct.pack("<Q", 1) + b"\xee" * 8
     assert (found.result("queue"), found.result("share")) == (0, 0)
     ring = LOAD_ADDRESS + (48 << 20)
-    guest.command(f"store {ring:#x} {'ee' * 32}")
-    assert parse_call(guest.command(f"hypercall 2 0 {ring:#x} {ring:#x}")).a0 == 0
+    receive = ring + 0x1000
+    for page in (ring, receive):
+        guest.command(f"store {page:#x} {'ee' * 32}")
+    assert parse_call(guest.command(f"hypercall 2 0 {receive:#x} {ring:#x}")).a0 == 0
+    shown = guest.command(f"dump {receive:#x} 16")
+    assert bytes.fromhex(shown.split(":")[1]) == struct.pack("<Q", 1) + b"\xee" * 8  # where a guest reads its id
     assert guest.station.manager.vm(1).notify(1, 4, 1)
     shown = guest.command(f"dump {ring:#x} 32")
     assert bytes.fromhex(shown.split(":")[1]) == struct.pack("<3Q", 1, 4, 1) + b"\xee" * 8

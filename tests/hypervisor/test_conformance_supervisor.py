@@ -48,7 +48,9 @@ def test_every_hypercall_through_the_supervisor() -> None:
         return entries(found)
 
     # the machine, this VM
+    shown = len(mvm.station.consoles[0])
     assert call(SYSTEM, 4) == 0
+    assert b"test call of VM 0\r\n" in mvm.station.consoles[0][shown:]  # one line on the machine's console
     mvm.store(page, FILL * 24)
     assert call(MANAGE, GET_ID, page + 8) == 0
     assert mvm.dump(page, 24) == FILL * 8 + bytes(8) + FILL * 8
@@ -133,17 +135,25 @@ def test_every_hypercall_through_the_supervisor() -> None:
     assert set(HANDLERS) <= driven | ends_the_machine
 
 
-@pytest.mark.parametrize(("action", "event", "kind"), [
-    ("shutdown", 1, ResetType.SHUTDOWN), ("reboot", 0, ResetType.COLD_REBOOT),
-])  # fmt: skip
-def test_the_managing_vm_ends_and_restarts_the_machine(action: str, event: int, kind: ResetType) -> None:
-    mvm = Supervisor().boot()
-    boots = mvm.station.manager.vm(0).boots
-    mvm.station.type(0, f"hypercall 0 {event}\r".encode())
-    if kind is ResetType.SHUTDOWN:
-        mvm.station.until(lambda: mvm.station.resets == [kind])
-    else:
-        mvm.station.until(lambda: bool(mvm.station.resets) or mvm.station.manager.vm(0).boots > boots)
+def test_system_shutdown_stops_every_vm_and_ends_the_machine() -> None:
+    mvm = Supervisor(images.embedded("guest")).boot()
+    mvm.command("shyper vm config other disk=0 memory=64 cpus=2")
+    mvm.command("shyper vm boot 1")
+    manager = mvm.station.manager
+    mvm.station.type(0, b"shyper system shutdown\r")
+    mvm.station.until(lambda: mvm.station.resets == [ResetType.SHUTDOWN])
+    assert {manager.state(vm) for vm in (0, 1)} == {VmState.PENDING}
+
+
+def test_system_reboot_starts_the_machine_again_without_uploaded_vms() -> None:
+    mvm = Supervisor(images.embedded("guest")).boot()
+    mvm.command("shyper vm config other disk=0 memory=64 cpus=2")
+    mvm.command("shyper vm boot 1")
+    shown = len(mvm.station.consoles[0])
+    mvm.station.type(0, b"shyper system reboot\r")
+    mvm.station.until(lambda: b"mvm# " in mvm.station.consoles[0][shown:])
+    assert mvm.station.resets == [ResetType.COLD_REBOOT]
+    assert list(mvm.station.manager.table) == [0]
 
 
 def test_sbi_calls_and_hypercalls_are_told_apart_by_a7() -> None:
@@ -179,3 +189,19 @@ def test_a_kernel_longer_than_32_mib_comes_in_pieces_and_the_last_says_the_whole
     assert vm.memory.read(0x8020_0000 + size - 16, 16) == bytes(16)
     mvm.command("shyper vm boot 1")
     mvm.station.until(lambda: b"gvm# " in mvm.station.consoles[1])
+
+
+def test_a_kernel_that_was_not_kept_is_uploaded_again_for_a_reboot() -> None:
+    mvm = Supervisor(images.embedded("guest")).boot()
+    station = mvm.station
+    station.manager.loader.keep = 4096  # bytes: the kernel is larger, so it is in the guest's RAM alone
+    mvm.command("shyper vm config once disk=0 memory=128 cpus=2")
+    mvm.command("shyper vm boot 1")
+    station.until(lambda: b"gvm# " in station.consoles[1])
+    shown = len(station.consoles[1])
+    mvm.command("shyper vm reboot 1 --force")
+    station.until(lambda: b"gvm# " in station.consoles[1][shown:])
+    assert station.manager.vm(1).boots == 2
+    log = mvm.command("log")
+    assert "function 0x11, event 0x9, vm 1" in log
+    assert "VM 1: kernel uploaded again, booted" in log
