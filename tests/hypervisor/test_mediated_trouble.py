@@ -77,15 +77,16 @@ def test_buffers_outside_of_the_guests_memory_fail_that_device_alone(lab: Lab) -
 
 
 def test_a_request_of_a_reset_device_is_dropped_when_it_is_done(lab: Lab) -> None:
-    daemon, disk = one(lab)
-    head = disk.ask(IN, 5, room=512)
+    daemon, disk = one(lab, cache_size=512)
+    head = disk.ask(IN, 5, room=4 * 512)
     buffer = disk.queues[0].pending[head].buffers[0][0]
     disk.start()
     disk.ask(IN, 6, room=512)
     assert daemon.serve() == 0
-    assert disk.memory.read(buffer, 512) == bytes(512)
+    assert disk.memory.read(buffer, 4 * 512) == bytes(4 * 512)
     assert daemon.served == [(0, 5, 1)]
-    assert daemon.serve() == 0
+    assert daemon.serve() == 0  # no more pieces of the old request
+    assert daemon.served[1:] == [(0, 6, 1)]
     assert disk.answers() == [(513, pattern(6), OK)]
 
 
