@@ -50,7 +50,6 @@ ERRORS = {
     "no-iommu": "a stream id, on a machine without IOMMU",
     "passthrough-ram": "memory of the machine passed through",
     "passthrough-private": "a device of the hypervisor passed through",
-    "path-too-long": "a disk's path of more than 31 bytes",
 }
 WARNINGS = {
     "unknown-key": "a key that has no effect",
@@ -79,6 +78,7 @@ PORTABLE = {
     "built-in-mvm": "ignored: a file for the managing VM",
     "workstation-path": "fails: a path that means something to this workstation only",
     "long-kernel-path": "panics: a kernel's path of more than 31 bytes",
+    "path-too-long": "panics: a disk's path of more than 31 bytes",
     "freertos": "panics: the type VM_T_FREERTOS",
     "bare-metal": "panics: the type VM_T_BARE_MATEL_APP beside Linux",
     "cmdline-unterminated": "reads too far: a command line of 1024 bytes",

@@ -32,8 +32,8 @@ def read_daemon(text: str, file: str, portable: bool = False) -> Reading[DaemonC
     paths = disks(Fields(root, "", report, positions))
     for index, path in enumerate(paths):
         if len(path.encode()) > MAX_PATH_BYTES:
-            message = f"The path has {len(path.encode())} bytes; the protocol holds {MAX_PATH_BYTES}."
-            report.error(positions[f"mediated[{index}]"], "path-too-long", message, "Use a shorter path or a link.")
+            message = f"The path has {len(path.encode())} bytes; Rust-Shyper's daemon takes {MAX_PATH_BYTES}."
+            report.portable(positions[f"mediated[{index}]"], "path-too-long", message, "Use a shorter path or a link.")
     if len(paths) > MAX_DISKS:
         message = f"{len(paths)} disks are given; there can be {MAX_DISKS}."
         report.error(positions["mediated"], "too-many", message, "Remove some.")
