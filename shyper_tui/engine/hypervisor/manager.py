@@ -284,7 +284,7 @@ class Manager:
         self._platform.on_machine_reset(kind)
         if kind is not ResetType.SHUTDOWN:
             for vm_id in sorted({MVM_ID, *before} & self.table.keys()):
-                self._boot_again(self.vm(vm_id))
+                self._boot_in_time(self.vm(vm_id))
 
     def _off(self, vm: Vm) -> None:
         """No vCPU runs any more: devices are quiet, physical irqs are given back."""
@@ -303,11 +303,15 @@ class Manager:
             self._platform.on_mvm_reset(ResetType.SHUTDOWN)
 
     def _reset(self, vm: Vm) -> None:
-        """Start a VM again that asked for it: at once, or later when it has done so just before.
+        """Start a VM again that asked for it."""
+        self._off(vm)
+        self._boot_in_time(vm)
+
+    def _boot_in_time(self, vm: Vm) -> None:
+        """Boot a VM again: at once, or later when it was booted just before.
 
         Loading a VM costs the host far more than the guest's call, and its neighbours shall not pay for that.
         """
-        self._off(vm)
         timebase = self._platform.timebase
         if timebase is None or timebase.now() >= vm.booted_at + SHORTEST_RUN:
             self._boot_again(vm)

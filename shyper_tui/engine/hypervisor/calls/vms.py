@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hypervisor.calls.table import NAME_SIZE, VMM, Args, RefusedError, hypercall
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def shutdown_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
 def reboot_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     """a0: VM id in bits 15..0; bits 31..16 not zero: by force."""
     vm_id, force = _vm_and_force(args[0])
-    hypervisor.manager.reboot(vm_id, force)
+    if force and vm_id == vm.id:
+        hypervisor.manager.guest_reset(vm, ResetType.COLD_REBOOT)
+    else:
+        hypervisor.manager.reboot(vm_id, force)
     return 0
 
 
