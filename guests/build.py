@@ -83,6 +83,7 @@ def programs() -> list[Program]:
         guest("supervisor"),
         guest("guest"),
         guest("conformance", TESTS),
+        guest("hostile", TESTS),
         *(bench(name, mmu) for name in names for mmu in (False, True)),
     ]
 

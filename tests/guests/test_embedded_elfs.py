@@ -22,8 +22,10 @@ from elftools.elf.sections import SymbolTableSection
 
 BUILD = Path(__file__).resolve().parents[2] / "guests" / "build.py"
 ROOT = BUILD.parents[1]
-LOAD_ADDRESS = {"supervisor": 0x9000_0000, "guest": 0x8020_0000, "conformance": 0x9000_0000}
-FOR_TESTS = {"conformance"}
+LOAD_ADDRESS = {
+    "supervisor": 0x9000_0000, "guest": 0x8020_0000, "conformance": 0x9000_0000, "hostile": 0x8020_0000,
+}  # fmt: skip
+FOR_TESTS = {"conformance", "hostile"}
 """Programs that do not come with the package."""
 BENCH = ["coremark_like", "sieve_sort", "memory", "recursion"]
 QEMU = shutil.which("qemu-system-riscv64")

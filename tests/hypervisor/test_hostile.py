@@ -1,0 +1,153 @@
+"""The hostile guest against a station with the embedded supervisor and two neighbours: one on its core, one not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shyper_tui import images
+from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmDefinition
+from shyper_tui.engine.hypervisor.mvm import mvm_definition
+from shyper_tui.engine.hypervisor.vm import Vm, VmState
+from tests.fuzz.puppet import TROUBLE
+from tests.hypervisor.station import RAM_BASE, Station, guest
+
+HOSTILE = (Path(__file__).parents[1] / "programs" / "hostile.elf").read_bytes()
+MVM, ATTACKER, NEAR, FAR = range(4)
+PROMPTS = {MVM: b"mvm# ", NEAR: b"gvm# ", FAR: b"gvm# "}
+WINDOW = 200
+"""Milliseconds for which the neighbours count what they get done."""
+REVIVAL = 10
+"""Milliseconds after which an attacker that ended is booted again."""
+LOG_LINES = 200
+"""Most lines that an attack may leave in the log in this time."""
+MILLISECOND = 100_000  # cycles
+PATTERN_AT, PATTERN = 32 << 20, bytes(range(256)) * (16 << 10)
+
+ATTACKS = [
+    *("hypercalls", "mmio", "execute-devices", "rings", "dma", "notify", "net-flood", "page-tables", "satp", "ipis"),
+    "console-flood",
+    *("vplic", "timers", "timer-stuck", "sbi", "fences", "debug-console", "harts", "suspend", "reset", "power-off"),
+    *("ecalls", "wfi", "trap-to-itself", "trap-to-nowhere", "trap-misaligned", "trap-to-device", "jump-to-nowhere"),
+    *("csrs", "privileged", "changing-code", "random-code"),
+]
+
+
+def system(vm_id: int, cores: int, cmdline: str = "") -> VmDefinition:
+    """A guest VM with one device of each kind."""
+    console = 0x4000_0000 + 0x1000 * vm_id
+    mac = (0x74, 0x56, 0xAA, 0x0F, 0x47, 0xD0 + vm_id)
+    devices = [
+        EmulatedDevice("plic@c000000", 0x0C00_0000, 0x60_0000, 0, (), DeviceType.PLIC),
+        EmulatedDevice("blk", 0x1000_1000, 0x1000, 19, (0, 8192), DeviceType.VIRTIO_BLK, True),
+        EmulatedDevice("net", 0x5000_0000, 0x1000, 20, mac, DeviceType.VIRTIO_NET),
+        EmulatedDevice("console", console, 0x1000, 21, (0, console), DeviceType.VIRTIO_CONSOLE),
+    ]
+    return guest(vm_id, cores, 64 << 20, devices, cmdline=cmdline)
+
+
+class Neighbourhood:
+    """The station, what its VMs hold, and what they get done when nobody disturbs them."""
+
+    def __init__(self) -> None:
+        self.station = Station(ram=8 << 30)
+        manager = self.manager = self.station.manager
+        manager.add(mvm_definition(), images.embedded("supervisor"))
+        manager.add(system(NEAR, 0b0010), images.embedded("guest"))
+        manager.add(system(FAR, 0b0100), images.embedded("guest"))
+        for vm in PROMPTS:
+            manager.boot(vm)
+        self.station.until(lambda: all(prompt in self.station.consoles[vm] for vm, prompt in PROMPTS.items()))
+        for vm in (NEAR, FAR):
+            self.command(vm, f"blk write 7 belongs to {vm}")
+        for base, memory in self._memories():
+            memory.memory.write(base + PATTERN_AT, PATTERN)
+        self.revived = 0
+        self.quiet = self.rounds()
+        self.possessions = self._possessions()
+
+    def _memories(self) -> list[tuple[int, Vm]]:
+        vm = self.manager.vm
+        return [(0x9000_0000, vm(MVM)), (RAM_BASE, vm(NEAR)), (RAM_BASE, vm(FAR))]
+
+    def _possessions(self) -> tuple[int, int, int]:
+        return self.manager.pool.free_bytes, self.manager.pages.in_use, len(self.station.platform.switch.ports)
+
+    def command(self, vm: int, line: str) -> str:
+        return self.station.command(vm, line, PROMPTS[vm], 400 * MILLISECOND)
+
+    def rounds(self) -> dict[int, int]:
+        """How far NEAR and FAR count in the same time, each busy with nothing else."""
+        station = self.station
+        start = {vm: len(station.consoles[vm]) for vm in (NEAR, FAR)}
+        for vm in start:
+            station.type(vm, b"spin %d\r" % WINDOW)
+        done = re.compile(rb"(\d+) rounds")
+
+        def over() -> bool:
+            self._revive()
+            return all(done.search(station.consoles[vm], at) for vm, at in start.items())
+
+        station.until(over, 3 * WINDOW * MILLISECOND)
+        found = {vm: done.search(station.consoles[vm], at) for vm, at in start.items()}
+        return {vm: int(match[1]) for vm, match in found.items() if match}
+
+    def _revive(self) -> None:
+        """Someone keeps starting an attacker that has ended itself."""
+        entry = self.manager.table.get(ATTACKER)
+        vm = entry.vm if entry is not None else None
+        if vm is None or vm.state not in (VmState.FAILED, VmState.PENDING) or vm.stopping or vm.restart is not None:
+            return
+        if self.station.machine.cycle > self.revived + REVIVAL * MILLISECOND:
+            self.revived = self.station.machine.cycle
+            self.manager.boot(ATTACKER)
+
+    def let_in(self, attack: str) -> Vm:
+        """The attacker, on NEAR's core and on one of its own."""
+        if ATTACKER in self.manager.table:  # left by a test that failed
+            self.throw_out()
+        self.station.log.clear()
+        self.station.consoles[ATTACKER].clear()
+        vm = self.manager.add(system(ATTACKER, 0b1010, f"attack={attack}"), HOSTILE)
+        self.manager.boot(ATTACKER)
+        announced = f"attack {attack}\r\n".encode()
+        self.station.until(lambda: announced in self.station.consoles[ATTACKER], 200 * MILLISECOND)
+        return vm
+
+    def throw_out(self) -> None:
+        """Remove the attacker; nothing of it stays."""
+        self.manager.remove(ATTACKER)
+        self.station.run(MILLISECOND)
+        assert self._possessions() == self.possessions
+
+    def check_data(self) -> None:
+        """Memory, disks and network of the others are as they were."""
+        for base, vm in self._memories():
+            assert vm.memory.read(base + PATTERN_AT, len(PATTERN)) == PATTERN, vm.name
+        for vm_id in (NEAR, FAR):
+            assert f"|belongs to {vm_id}" in self.command(vm_id, "blk read 7")
+
+
+@pytest.fixture(scope="module")
+def neighbourhood() -> Neighbourhood:
+    return Neighbourhood()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_neighbours_keep_their_share_and_their_data(neighbourhood: Neighbourhood, attack: str) -> None:
+    station, quiet = neighbourhood.station, neighbourhood.quiet
+    attacker = neighbourhood.let_in(attack)
+    rounds = neighbourhood.rounds()
+    assert rounds[NEAR] >= 0.9 * quiet[NEAR] / 2
+    assert rounds[FAR] >= 0.99 * quiet[FAR]
+    assert neighbourhood.command(MVM, "echo still here") == "still here\n"
+    assert "1 received" in neighbourhood.command(MVM, "ping 10.0.0.3 1")
+    neighbourhood.check_data()
+    trouble = [line for line in station.log if TROUBLE.search(line)]
+    assert not trouble, "\n".join(trouble)
+    assert len(station.log) <= LOG_LINES
+    assert attacker.exits.total > 50
+    assert len(attacker.faults) <= 64
+    neighbourhood.throw_out()
