@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from typing import Any
 
 import fdt
@@ -14,15 +12,18 @@ from shyper_tui.engine.board.virt_tree import virt_tree
 from shyper_tui.engine.hypervisor.definition import (
     CpuSpec,
     DeviceType,
+    DtbDevice,
     EmulatedDevice,
     MemoryRegion,
+    PassthroughRegion,
     VmDefinition,
     VmError,
 )
 from shyper_tui.engine.hypervisor.guest_tree import Cpu, gvm_tree, mvm_tree
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 
-SEED = bytes(range(32))
+from . import tree_tools
+from .tree_tools import SEED, board, compile_overlay, complaints, needs_dtc
 
 
 def guest() -> VmDefinition:
@@ -48,15 +49,18 @@ def parsed(tree: bytes) -> Any:
     return fdt.parse_dtb(tree)
 
 
+def tree_of(definition: VmDefinition) -> Any:
+    return parsed(gvm_tree(definition, Cpu(), 0, b""))
+
+
 def cells(tree: Any, path: str, name: str) -> list[int]:
     return list(tree.get_node(path).get_property(name).data)
 
 
-def mvm(board: Node | None = None, ramdisk: int = 0) -> Any:
+def mvm(machine: Node | None = None, ramdisk: int = 0) -> Any:
     definition = mvm_definition()
     definition.ramdisk_load_ipa = 0xA000_0000
-    board = board or virt_tree(harts=4, ram_size=8 << 30, isa="rv64imafdch_zicntr_zicsr_zifencei_sstc", rng_seed=SEED)
-    return parsed(mvm_tree(board, definition, Cpu(), ramdisk, SEED))
+    return parsed(mvm_tree(machine or board(), definition, Cpu(), ramdisk, SEED))
 
 
 def test_the_guest_tree_has_the_contracts_nodes() -> None:
@@ -117,47 +121,106 @@ def test_linux_meets_the_managing_vms_devices_in_the_contracts_order() -> None:
 
 
 def test_the_boards_tree_is_not_changed() -> None:
-    board = virt_tree(harts=4, ram_size=8 << 30, isa="rv64imafdch")
-    before = board.to_bytes()
-    mvm(board)
-    assert board.to_bytes() == before
+    machine = board()
+    before = machine.to_bytes()
+    mvm(machine)
+    assert machine.to_bytes() == before
 
 
-def test_an_overlay_is_merged_into_its_target() -> None:
-    overlay = fdt.parse_dts(
-        '/dts-v1/;\n/ {\nfragment@0 {\ntarget-path = "/chosen";\n__overlay__ {\nnote = "here";\n};\n};\n'
-        'fragment@1 {\ntarget-path = "/";\n__overlay__ {\nextra {\nanswer = <42>;\n};\n};\n};\n};\n'
-    ).to_dtb(version=17)
+def test_a_guest_has_no_clint_as_nothing_answers_there() -> None:
+    assert "clint@2000000" not in [node.name for node in tree_of(guest()).get_node("soc").nodes]
+
+
+@pytest.mark.parametrize(("irq", "sources"), [(63, 63), (64, 64), (511, 511), (600, 511)])
+def test_the_plic_has_sources_for_every_device(irq: int, sources: int) -> None:
     definition = guest()
-    definition.overlay = overlay
-    tree = parsed(gvm_tree(definition, Cpu(), 0, b""))
-    assert tree.get_node("chosen").get_property("note").value == "here"
-    assert cells(tree, "extra", "answer") == [42]
-    assert tree.get_node("chosen").get_property("bootargs").value == definition.cmdline
+    definition.devices.append(EmulatedDevice("late", 0x6000_0000, 0x1000, irq, (), DeviceType.VIRTIO_NET))
+    assert cells(tree_of(definition), "soc/plic@c000000", "riscv,ndev") == [sources]
 
 
-def test_a_bad_overlay_is_a_clear_error() -> None:
+def test_a_vm_without_plic_tells_of_no_interrupts() -> None:
     definition = guest()
-    definition.overlay = b"no device tree"
-    with pytest.raises(VmError, match="overlay cannot be applied"):
-        gvm_tree(definition, Cpu(), 0, b"")
+    del definition.devices[0]
+    node = tree_of(definition).get_node("soc/virtio_net@50000000")
+    assert not node.exist_property("interrupts")
+    assert not node.exist_property("interrupt-parent")
 
 
-@pytest.mark.oracle
-@pytest.mark.skipif(shutil.which("dtc") is None, reason="dtc is not installed")
-@pytest.mark.parametrize("which", ["guest", "managing"])
-def test_dtc_reads_the_trees_without_a_complaint(which: str) -> None:
-    board = virt_tree(harts=4, ram_size=8 << 30, isa="rv64imafdch", rng_seed=SEED)
-    if which == "guest":
-        tree = gvm_tree(guest(), Cpu(), 0x1000, SEED)
-    else:
-        tree = mvm_tree(board, mvm_definition(), Cpu(), 0x1000, SEED)
-    result = subprocess.run(["dtc", "-I", "dtb", "-O", "dts"], input=tree, capture_output=True, check=True)
-    complaints = [
-        line
-        for line in result.stderr.decode().splitlines()
-        if "unit name should not" not in line  # vm_service has a reg of zeros by contract, the names are the user's
-        and "simple_bus_reg" not in line
-        and "unit_address_vs_reg" not in line
+def test_two_devices_of_one_name_are_a_sentence() -> None:
+    definition = guest()
+    definition.devices.append(definition.devices[1])
+    with pytest.raises(VmError, match=r"two devices of VM guest-os-1 have the name virtio_blk@10001000"):
+        tree_of(definition)
+
+
+def test_the_managing_vm_has_the_machines_devices_that_are_passed_through() -> None:
+    definition = mvm_definition()
+    definition.passthrough = [
+        PassthroughRegion(0x1000_0000, 0x1000_0000, 0x1000),
+        PassthroughRegion(0x2000_7000, 0x1000_7000, 0x1000),
     ]
-    assert complaints == []
+    tree = parsed(mvm_tree(board(), definition, Cpu(), 0, b""))
+    names = [node.name for node in tree.get_node("soc").nodes]
+    assert "serial@10000000" in names
+    assert not any(name.startswith(("rtc@", "virtio_mmio@1000")) for name in names)
+    assert cells(tree, "soc/virtio_mmio@20007000", "reg") == [0, 0x2000_7000, 0, 0x1000]
+    assert cells(tree, "soc/virtio_mmio@20007000", "interrupts") == [7]
+
+
+def test_a_managing_vm_without_serial_port_has_no_console_in_its_tree() -> None:
+    definition = mvm_definition()
+    definition.passthrough = []
+    tree = parsed(mvm_tree(board(), definition, Cpu(), 0, b""))
+    assert not tree.get_node("chosen").exist_property("stdout-path")
+    assert not tree.get_node("aliases").exist_property("serial0")
+
+
+def test_the_managing_vms_tree_does_not_depend_on_the_boards_phandles() -> None:
+    for harts in (1, 2, 4, 8):
+        machine = virt_tree(harts=harts, ram_size=8 << 30, isa="rv64imafdch")
+        tree = parsed(mvm_tree(machine, mvm_definition(), Cpu(), 0, b""))
+        plic = cells(tree, "soc/plic@c000000", "phandle")
+        assert cells(tree, "soc/virtio_net@40003000", "interrupt-parent") == plic
+        assert cells(tree, "soc/vm_service", "interrupt-parent") == plic
+        assert cells(tree, "soc/serial@10000000", "interrupt-parent") == plic
+        intc = cells(tree, "cpus/cpu@0/interrupt-controller", "phandle")[0]
+        assert cells(tree, "soc/plic@c000000", "interrupts-extended") == [intc, 0xFFFF_FFFF, intc, 9]
+
+
+def test_the_managing_vms_harts_name_only_what_a_vcpu_has() -> None:
+    tree = parsed(mvm_tree(board(), mvm_definition(), Cpu(), 0, b""))
+    cpu = tree.get_node("cpus/cpu@0")
+    assert list(cpu.get_property("riscv,isa-extensions").data) == list(Cpu().isa_extensions)
+    assert "h" not in cpu.get_property("riscv,isa-extensions").data
+    assert not cpu.exist_property("riscv,cbom-block-size")
+
+
+OVERLAY = "&{/} { probe { regs = <&plic>; }; };\n&{/chosen} { note; };\n&cpu0 { x; };"
+
+
+@needs_dtc
+@pytest.mark.oracle
+@pytest.mark.parametrize("with_overlay", [False, True])
+@pytest.mark.parametrize("regions", [1, 3])
+@pytest.mark.parametrize("cpus", [1, 2, 3])
+def test_dtc_reads_a_guests_tree_without_a_complaint(cpus: int, regions: int, with_overlay: bool) -> None:
+    definition = tree_tools.guest(cpus, regions, compile_overlay(OVERLAY) if with_overlay else b"")
+    definition.passthrough = [PassthroughRegion(0x10_1000, 0x10_1000, 0x1000)]
+    definition.passthrough_irqs = [11]
+    definition.dtb_devices = [
+        DtbDevice("rtc@101000", 0, (11,), 0x10_1000, 0x1000),
+        DtbDevice("serial@30000000", 0, (40,), 0x3000_0000, 0x100),
+    ]
+    assert complaints(gvm_tree(definition, Cpu(), 0x1000, SEED, board())) == []
+
+
+@needs_dtc
+@pytest.mark.oracle
+@pytest.mark.parametrize("with_overlay", [False, True])
+@pytest.mark.parametrize("cpus", [1, 2, 3])
+def test_dtc_reads_the_managing_vms_tree_without_a_complaint(cpus: int, with_overlay: bool) -> None:
+    definition = mvm_definition()
+    definition.cpu = CpuSpec(cpus, (1 << cpus) - 1, 0)
+    definition.memory.append(MemoryRegion(0x1_9000_0000, 0x1000_0000))
+    definition.overlay = compile_overlay(OVERLAY) if with_overlay else b""
+    assert complaints(mvm_tree(board(), definition, Cpu(), 0x1000, SEED)) == []
