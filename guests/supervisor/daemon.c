@@ -15,6 +15,7 @@
 #define MAX_DISKS 8
 #define MAX_SECTORS (1ul << 17)
 #define CACHE_SIZE (64ul << 10)
+#define LABELLED 4096 /* sectors that begin with their number */
 #define TREE_ROOM (2ul << 20)
 
 enum { MEDIATED = 3 };
@@ -126,10 +127,8 @@ static bool append(uint64_t sectors)
         printf("daemon: no memory for %lu sectors\n", sectors);
         return false;
     }
-    for (uint64_t i = 0; i < sectors; i++) {
-        memset(store + i * SECTOR, 0, SECTOR);
+    for (uint64_t i = 0; i < sectors && i < LABELLED; i++) /* the memory is fresh, so all else is zero */
         format_to((char *)store + i * SECTOR, 64, "MEDBLK%u sector %lu", number, i);
-    }
     struct disk_page *page = &pages[number];
     memset(page, 0, sizeof *page);
     format_to(page->descriptor.name, sizeof page->descriptor.name, "MEDBLK%u", number);
