@@ -56,6 +56,10 @@ class Platform:
     consoles: ConsoleHub = field(default_factory=ConsoleHub)
     disks: MediatedDisks = field(default_factory=MediatedDisks)
 
+    def __post_init__(self) -> None:
+        if self.timebase is not None and self.switch.now is None:
+            self.switch.now = self.timebase.now
+
     def clear(self, address: int, length: int) -> None:
         """Make RAM zero."""
         if self.zero is not None:

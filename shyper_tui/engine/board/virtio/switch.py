@@ -10,6 +10,10 @@ Deliver = Callable[[Frame], bool]
 """Takes a frame for the device behind a port; False if it was dropped."""
 
 BROADCAST = b"\xff" * 6
+TICKS_PER_SECOND = 10_000_000
+FLOODS_PER_SECOND, FLOOD_BURST = 500, 64
+"""Storm control: frames to everyone that one port may send in the long run, and at once."""
+_FLOOD_COST = TICKS_PER_SECOND // FLOODS_PER_SECOND
 _HEADER = 14
 
 
@@ -28,6 +32,16 @@ class SwitchPort:
         self.vm = vm
         self.in_frames = self.in_bytes = self.in_dropped = 0
         self.out_frames = self.out_bytes = self.out_dropped = 0
+        self._credit, self._counted_at = FLOOD_BURST * _FLOOD_COST, 0  # ticks
+
+    def may_flood(self, now: int) -> bool:
+        """Whether one more frame of this device may go to everyone at tick `now`."""
+        self._credit = min(FLOOD_BURST * _FLOOD_COST, self._credit + now - self._counted_at)
+        self._counted_at = now
+        if self._credit < _FLOOD_COST:
+            return False
+        self._credit -= _FLOOD_COST
+        return True
 
     @property
     def dropped(self) -> int:
@@ -52,12 +66,14 @@ class Switch:
     * Other source addresses are learned, at most `capacity` for each port: the one heard least recently makes room,
       so no machine can crowd out what another has made known.
     * Broadcast, multicast and unknown destinations go to all ports but those of the sender's VM, so that a VM that
-      bridges two of its interfaces makes no loop.
+      bridges two of its interfaces makes no loop. Every VM has to look at such a frame, so there are at most
+      FLOODS_PER_SECOND of them from each port, by the time `now` (ticks); without a clock nothing is held back.
 
     `max_ports` bounds the ports.
     """
 
-    def __init__(self, capacity: int = 256, max_ports: int = 64) -> None:
+    def __init__(self, capacity: int = 256, max_ports: int = 64, now: Callable[[], int] | None = None) -> None:
+        self.now = now
         self._capacity = capacity
         self._max_ports = max_ports
         self._ports: list[SwitchPort] = []
@@ -114,6 +130,9 @@ class Switch:
             return 0  # the destination is on the same side
         if owner is not None:
             return self._hand(owner, frame)
+        if self.now is not None and not source.may_flood(self.now()):
+            source.in_dropped += 1
+            return 0
         targets = [port for port in self._ports if port is not source and (port.vm is None or port.vm != source.vm)]
         return sum([self._hand(port, frame) for port in targets])
 
