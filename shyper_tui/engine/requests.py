@@ -72,5 +72,8 @@ ACTIONS: dict[str, Action] = {
     "scenario": lambda station, _: station.scenario.status(),
 }
 
+NEEDING_POWER = ("vm.boot", "vm.reboot", "vm.resume", "system.reboot", "resume")
+"""Requests that would start something, which a machine that has powered off cannot."""
+
 SETTLING = ("vm.stop", "vm.shutdown", "vm.reboot", "vm.remove", "vm.delete", "system.shutdown", "system.reboot")
 """Requests that stop VMs: they are answered when every core has let go of them."""

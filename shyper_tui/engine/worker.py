@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.machine_thread import MachineThread
-from shyper_tui.engine.requests import ACTIONS, SETTLING, Action, Arguments
+from shyper_tui.engine.requests import ACTIONS, NEEDING_POWER, SETTLING, Action, Arguments
 from shyper_tui.ipc.endpoint import remove_socket
 from shyper_tui.ipc.messages import EngineError, EngineOptions, MachineStatus, from_wire
 from shyper_tui.ipc.server import Server
@@ -80,6 +80,8 @@ class Worker:
             raise EngineError("no-such-method", f"this engine has no method {method[:60]!r}")
         workstation = await self._ready()
         values = Arguments(arguments)
+        if method in NEEDING_POWER and workstation.off:
+            raise EngineError("off", "the machine is off for good; start another engine")
         try:
             if method in SETTLING:
                 concerned = values.vm if method.startswith("vm.") else None

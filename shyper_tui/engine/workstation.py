@@ -98,7 +98,8 @@ class Workstation:
         self._set_state("booting", "building the machine")
         hooks = Hooks(self._console_output, self._changed, _log)
         clock = VirtualClock() if self._options.clock == "virtual" else WallClock()
-        self._built = ShyperMachine(clock, core, hooks, plan.mvm.disk, plan.guest_disk)
+        off = self._options.mvm_off
+        self._built = ShyperMachine(clock, core, hooks, plan.mvm.disk, plan.guest_disk, mvm_off=off)
         self._vms = VmControl(self._manager, self.machine.now, lambda vm: vm in self.consoles)
         self._system = SystemControl(self._vms, self.machine.post)
         self._disks = DaemonDisks(self._built.platform.disks)
@@ -189,6 +190,11 @@ class Workstation:
         assert self._system is not None
         self.resume()
         return self._system.end(ResetType.COLD_REBOOT, force)
+
+    @property
+    def off(self) -> bool:
+        """The machine has powered off for good: with `mvm_off` "stay" it never does."""
+        return self._built is not None and self.machine.power is not None
 
     def test(self) -> EngineReport:
         """That the engine answers, and what it runs."""

@@ -66,6 +66,10 @@ class RunningEngine:
     def machine(self) -> str:
         return self._do(self.client.status()).state
 
+    def pause(self) -> None:
+        """The whole machine stands still."""
+        self._do(self.client.pause())
+
     def wait(self, *states: str) -> None:
         """Until the machine is in one of the states."""
         self._do(self.client.wait_state(*states))

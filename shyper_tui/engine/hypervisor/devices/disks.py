@@ -6,7 +6,8 @@ change: a disk whose daemon is gone keeps its place until it is registered again
 registration needs the place and no VM has the disk.
 
 Every mediated block device of a configuration takes a disk of its own, in the order in which the devices are
-configured: the first free one that a daemon has registered, when there is none the first free one of the workstation.
+configured: the first free one that a daemon has registered, when there is none the first free one of the workstation,
+those of a daemon's file (`add_paths`) before its own.
 The VM keeps it until it is removed. It depends on the order of configuring alone, not on the VM's id.
 """
 
@@ -31,11 +32,13 @@ MAX_DAEMON_DISKS = 64
 
 @dataclass(slots=True)
 class MediatedDisk:
-    """One place in the list. `owner` is whatever took the disk, None while it is free."""
+    """One place in the list. `owner` is whatever took the disk, None while it is free; `named`: a daemon's file names
+    it."""
 
     backing: Disk | DaemonDisk
     name: str
     owner: object | None = None
+    named: bool = False
 
     @property
     def sectors(self) -> int:
@@ -46,6 +49,11 @@ class MediatedDisk:
     def by_daemon(self) -> bool:
         """Served by a daemon in the managing VM, not by the workstation."""
         return isinstance(self.backing, DaemonDisk)
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """The lowest is taken first."""
+        return not self.by_daemon, not self.named
 
     @property
     def available(self) -> bool:
@@ -82,7 +90,7 @@ class MediatedDisks:
                 warn(f"Add mediated disk {path} failed: it has {disk.size} bytes, not even one sector of {SECTOR}")
                 continue
             self._opened.append(disk)
-            self.disks.append(MediatedDisk(disk, str(path)))
+            self.disks.append(MediatedDisk(disk, str(path), named=True))
 
     def close(self) -> None:
         """Close what `add_paths` opened."""
@@ -94,7 +102,7 @@ class MediatedDisks:
     def take(self, owner: object) -> int | None:
         """Index of the first free disk, now `owner`'s; None when there is none."""
         free = [index for index, entry in enumerate(self.disks) if entry.owner is None and entry.available]
-        first = min(free, key=lambda index: (not self.disks[index].by_daemon, index), default=None)
+        first = min(free, key=lambda index: (*self.disks[index].rank, index), default=None)
         if first is not None:
             self.disks[first].owner = owner
         return first
