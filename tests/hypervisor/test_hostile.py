@@ -23,6 +23,8 @@ REVIVAL = 10
 """Milliseconds after which an attacker that ended is booted again."""
 LOG_LINES = 200
 """Most lines that an attack may leave in the log in this time."""
+UNDISTURBED = {"net-flood": 0.95}
+"""What is left to a neighbour on another core: all its time, but frames to everyone are everyone's work."""
 MILLISECOND = 100_000  # cycles
 PATTERN_AT, PATTERN = 32 << 20, bytes(range(256)) * (16 << 10)
 
@@ -141,7 +143,7 @@ def test_neighbours_keep_their_share_and_their_data(neighbourhood: Neighbourhood
     attacker = neighbourhood.let_in(attack)
     rounds = neighbourhood.rounds()
     assert rounds[NEAR] >= 0.9 * quiet[NEAR] / 2
-    assert rounds[FAR] >= 0.99 * quiet[FAR]
+    assert rounds[FAR] >= UNDISTURBED.get(attack, 0.999) * quiet[FAR]
     assert neighbourhood.command(MVM, "echo still here") == "still here\n"
     assert "1 received" in neighbourhood.command(MVM, "ping 10.0.0.3 1")
     neighbourhood.check_data()
