@@ -15,7 +15,7 @@ POOL_START = 0x9000_0000
 class Window:
     """A device of the machine: physical address, length in bytes, its interrupts at the machine's PLIC.
 
-    `private`: the hypervisor's own; no guest VM may have it.
+    `private`: the hypervisor's own; no guest VM may have it. `dma`: it reads and writes memory by itself.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Window:
     length: int
     irqs: tuple[int, ...] = ()
     private: bool = False
+    dma: bool = False
 
     def meets(self, start: int, length: int) -> bool:
         """Whether any byte of `length` bytes from `start` belongs to the device."""
@@ -38,7 +39,7 @@ class MvmConsole:
     peer_base: int
 
 
-VIRTIO = tuple(Window(f"virtio slot {n}", 0x1000_1000 + 0x1000 * n, 0x1000, (n + 1,)) for n in range(8))
+VIRTIO = tuple(Window(f"virtio slot {n}", 0x1000_1000 + 0x1000 * n, 0x1000, (n + 1,), dma=True) for n in range(8))
 DEVICES = (
     Window("power switch", 0x10_0000, 0x1000, private=True),
     Window("real-time clock", 0x10_1000, 0x1000, (11,)),

@@ -53,13 +53,18 @@ def check_node_name(name: str, path: str, names: dict[str, str], report: Report)
     if len(name.encode()) > MAX_DEVICE_NAME:
         message = f"The device name has {len(name.encode())} bytes; the hypervisor holds {MAX_DEVICE_NAME}."
         report.error(path, "name-too-long", message, "Shorten it.")
-    if not re.fullmatch(r"[A-Za-z0-9,._+@-]+", name):
+    if not is_node_name(name):
         message = f'"{name}" cannot be the name of a device tree node.'
         report.error(path, "bad-name", message, "Use letters, digits and , . _ + - @ only.")
     if name in names:
         message = f'The device name "{name}" is used twice.'
         report.error(path, "bad-name", message, "Names of devices must differ, they name nodes of one tree.")
     names.setdefault(name, path)
+
+
+def is_node_name(name: str) -> bool:
+    """Whether a device tree's node can have this name."""
+    return re.fullmatch(r"[A-Za-z0-9,._+@-]+", name) is not None
 
 
 def _check_net(

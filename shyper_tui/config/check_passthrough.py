@@ -53,6 +53,10 @@ def _check_target(device: PassthroughDevice, path: str, around: Surroundings, re
         report.warning(where, "no-such-device", message, "Correct the address, or remove the entry.")
     elif not around.mvm:
         _check_shared(device, where, around, report)
+        direct = next((window.name for window in there if window.dma), None)
+        if direct is not None:
+            message = f"The {direct} uses physical addresses: it cannot reach the VM's memory, and can reach all other."
+            report.warning(where, "passthrough-dma", message, "Use an emulated device instead.")
 
 
 def _check_shared(device: PassthroughDevice, where: str, around: Surroundings, report: Report) -> None:

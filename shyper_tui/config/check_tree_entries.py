@@ -1,12 +1,15 @@
-"""Checks of `dtb_device`: devices that only the device tree tells of."""
+"""Checks of `dtb_device`: devices that only the device tree tells of.
+
+Rust-Shyper ignores the list on RISC-V, so a mistake in it keeps no VM from running: it is left out, with a warning.
+"""
 
 from __future__ import annotations
 
-from .check_devices import check_node_name
+from .check_devices import is_node_name
 from .check_layout import Range, ram_ranges
 from .diagnostics import Report
 from .model import DtbDevice, DtbDeviceType, EmuDeviceType, VmConfig
-from .surroundings import DTB, EMULATED
+from .surroundings import DTB
 
 MAX_IRQS = 64
 _TYPES = (DtbDeviceType.CONSOLE, DtbDeviceType.PLIC)
@@ -14,17 +17,22 @@ _TYPES = (DtbDeviceType.CONSOLE, DtbDeviceType.PLIC)
 
 def check_tree_entries(config: VmConfig, report: Report) -> None:
     """Report on entries that name nothing the VM has."""
-    names = {device.name: f"{EMULATED}[{index}].name" for index, device in enumerate(config.emulated_devices)}
+    names = {device.name for device in config.emulated_devices}
     irqs = {irq for device in config.passthrough_devices for irq in device.irq_list}
     irqs |= {device.irq_id for device in config.emulated_devices}
     for index, entry in enumerate(config.dtb_devices):
         path = f"{DTB}[{index}]"
-        if not _describes_plic(entry, config):
-            check_node_name(entry.name, f"{path}.name", names, report)
         if entry.type not in _TYPES:
-            known = ", ".join(kind.json_name for kind in _TYPES)
-            message = f"{entry.type.json_name} does not exist on this machine."
-            report.error(f"{path}.type", "unsupported-device", message, f"Use one of {known}.")
+            known = " or ".join(kind.json_name for kind in _TYPES)
+            message = f"{entry.type.json_name} does not exist on RISC-V, so the entry is left out."
+            report.warning(f"{path}.type", "entry-type", message, f"Use {known}, or remove the entry.")
+        elif not _describes_plic(entry, config):
+            if entry.name in names or not is_node_name(entry.name):
+                why = "is the name of another node" if entry.name in names else "cannot be the name of a node"
+                message = f'"{entry.name}" {why} of the device tree, so the entry is left out.'
+                remedy = "Use another name of letters, digits and , . _ + - @."
+                report.warning(f"{path}.name", "entry-name", message, remedy)
+            names.add(entry.name)
         if len(entry.irq_list) > MAX_IRQS:
             message = f"The irq_list has {len(entry.irq_list)} entries; the limit is {MAX_IRQS}."
             report.error(f"{path}.irq_list", "too-many", message, "Remove some.")
@@ -49,9 +57,8 @@ def _check_region(entry: DtbDevice, config: VmConfig, path: str, report: Report)
     )
     for ram in ram_ranges(config):
         if region.meets(ram):
-            what = str(region)
-            message = f"{what[0].upper() + what[1:]} overlaps {ram}."
-            report.error(where, "overlap", message, "An entry tells of a device's registers; correct the address.")
+            message = f"There is memory at {region.start:#x}, no device ({ram})."
+            report.warning(where, "no-such-device", message, "Correct the address.")
             return
     windows = [(device.base_ipa, device.length) for device in config.passthrough_devices]
     windows += [(device.base_ipa, device.length) for device in config.emulated_devices]

@@ -65,7 +65,10 @@ WARNINGS = {
     "console-hint": "console= in the command line does not name a console of the VM",
     "plic-length": "a PLIC with another length than it has",
     "passthrough-shared": "a device that another VM has, too",
+    "passthrough-dma": "a device that reads and writes memory by itself, passed through to a guest VM",
     "no-such-device": "an address at which there is no device",
+    "entry-type": "a device tree entry of a type that does not exist on RISC-V",
+    "entry-name": "a device tree entry that cannot be a node",
     "entry-irq": "a device tree entry with an interrupt that no device of the VM has",
 }
 PORTABLE = {

@@ -92,7 +92,7 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"irq_list": [11]', '"irq_list": [«61]', "irq-reserved"),
         ('"irq_list": [11]', '"irq_list": [«96]', "irq-plic"),
         ('"irq_list": [11]', '"irq_list": [«10]', "irq-taken"),
-        ('"base_pa": "0x101000"', '"base_pa": «"0x10002000"', "passthrough-shared"),
+        ('"base_pa": "0x101000"', '"base_pa": «"0x10000000"', "passthrough-shared"),
         ('"base_pa": "0x101000"', '"base_pa": «"0xc200000"', "passthrough-private"),
         ('"base_pa": "0x101000"', '"base_pa": «"0x20000000"', "no-such-device"),
         ('"irq_num": 1', '"irq_num": 1, "smmu_id": «3', "no-iommu"),
