@@ -56,17 +56,35 @@ def boot_plan(options: EngineOptions) -> BootPlan:
         mvm = _configured(Path(options.mvm), linux.mvm_disk if linux else None)
     elif linux is None:
         try:
-            mvm = MvmPlan(images.embedded("supervisor"), b"", 0, None, kernel_name="images:embedded/supervisor")
+            mvm = _embedded_mvm()
         except images.ImageError as error:
             raise EngineError("image", str(error)) from None
     else:
-        names = {"kernel_name": "images:linux/Image", "ramdisk_name": "images:linux/initramfs.cpio"}
-        mvm = MvmPlan(_read(linux.kernel), _read(linux.initramfs), MVM_RAMDISK, linux.mvm_disk, **names)
+        mvm = MvmPlan(
+            _read(linux.kernel),
+            _read(linux.initramfs),
+            MVM_RAMDISK,
+            linux.mvm_disk,
+            kernel_name="images:linux/Image",
+            ramdisk_name="images:linux/initramfs.cpio",
+        )
     warning = ""
     if linux is None and not options.embedded and (broken := images.damaged()):
         warning = f"no Linux: {broken[0]} of its images is damaged; run `shyper-tui images fetch` again"
     shared = linux.gvm_disk if linux and options.daemon is None else None
     return BootPlan(embedded, mvm, guests, shared, warning)
+
+
+def _embedded_mvm() -> MvmPlan:
+    """The supervisor; its `shyper vm config` uploads its ramdisk, which is the guest, as the kernel of a new VM."""
+    return MvmPlan(
+        images.embedded("supervisor"),
+        images.embedded("guest"),
+        MVM_RAMDISK,
+        None,
+        kernel_name="images:embedded/supervisor",
+        ramdisk_name="images:embedded/guest",
+    )
 
 
 def _configured(file: Path, disk: Path | None) -> MvmPlan:
@@ -117,11 +135,13 @@ def located(wanted: VmConfig, folder: Path) -> VmConfig:
             return name
         return os.path.abspath(folder / name)
 
-    image = wanted.image
-    files = {
-        key: absolute(getattr(image, key)) for key in ("kernel_filename", "device_tree_filename", "ramdisk_filename")
-    }
-    return dataclasses.replace(wanted, image=dataclasses.replace(image, **files))
+    image = dataclasses.replace(
+        wanted.image,
+        kernel_filename=absolute(wanted.image.kernel_filename),
+        device_tree_filename=absolute(wanted.image.device_tree_filename),
+        ramdisk_filename=absolute(wanted.image.ramdisk_filename),
+    )
+    return dataclasses.replace(wanted, image=image)
 
 
 def device_tree_overlay(wanted: VmConfig, folder: Path) -> bytes:
