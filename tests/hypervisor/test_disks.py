@@ -15,6 +15,8 @@ from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
 from tests.hypervisor.disk_driver import FLUSH, GET_ID, IN, OUT, Daemon, GuestDisk, Lab, blk, pattern
 
 OK, IOERR = 0, 1
+ADD_VM, DELETE_VM, ADD_DEVICE = 0x0A00_1100, 0x0A00_1101, 0x0A00_1104
+STRUCT, NAME, SETTINGS = 0x9200_0000, 0x9200_1000, 0x9200_2000
 
 
 def disk(sectors: int = 64, first: int = 0) -> MemoryDisk:
@@ -59,6 +61,27 @@ def test_each_device_of_a_vm_has_a_disk_and_a_window_of_its_own() -> None:
         assert device.read(15) == (b"%d" % index * 512, OK)
     lab.remove(1)
     assert [entry.owner for entry in lab.disks.disks] == [None] * 4
+
+
+def test_each_device_call_of_a_configuration_takes_the_next_disk() -> None:
+    lab = Lab(disk(), disk(), disk())
+    memory = lab.mvm.memory
+    memory.write(STRUCT, struct.pack("<8Q", NAME, 4, 0, NAME, 0, 0x8020_0000, 0, 0))
+    memory.write(NAME, b"blk\0")
+    memory.write(SETTINGS, struct.pack("<16Q", 0, 16, *[0] * 14))
+    assert [lab.call(ADD_VM, STRUCT), lab.call(ADD_VM, STRUCT)] == [1, 2]
+
+    def device(vm_id: int, number: int) -> int:
+        kind = DeviceType.VIRTIO_BLK_MEDIATED
+        return lab.call(ADD_DEVICE, vm_id, NAME, 0x1000_1000 + 0x1000 * number, 0x1000, 19 + number, SETTINGS, kind)
+
+    assert [device(1, 0), device(2, 0), device(1, 1), device(2, 1)] == [0, 0, 0, -1]
+    table = lab.station.manager.table
+    assert [device.disk for device in table[1].definition.devices] == [0, 2]
+    assert [device.disk for device in table[2].definition.devices] == [1]
+    assert lab.call(DELETE_VM, 1) == 0
+    assert [device(2, 1), device(2, 2)] == [0, 0]
+    assert [device.disk for device in table[2].definition.devices] == [1, 0, 2]
 
 
 def test_serial_numbers_tell_the_devices_of_a_vm_apart() -> None:
