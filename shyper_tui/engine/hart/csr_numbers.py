@@ -28,3 +28,13 @@ _COMPUTED = {"mstatus", "hstatus", "vsstatus", "fflags", "frm"}
 
 STORED: dict[str, int] = {name: LAYOUT.index(name) for name in CSR_FIELDS if name not in _COMPUTED}
 """CSRs that read exactly as they are stored: name → word of the state."""
+
+_ALL = (1 << 64) - 1
+PLAIN: dict[str, tuple[int, int]] = {
+    name: (LAYOUT.index(name), writable)
+    for name, writable in {
+        **dict.fromkeys(("sscratch", "scause", "stval", "htval", "htinst", "vsscratch", "vscause", "vstval"), _ALL),
+        "sepc": _ALL & ~1, "vsepc": _ALL & ~1, "stvec": _ALL & ~2, "vstvec": _ALL & ~2,
+    }.items()
+}  # fmt: skip
+"""CSRs whose writing is storing their writable bits and nothing more: name → (word of the state, writable bits)."""

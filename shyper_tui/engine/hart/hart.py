@@ -11,7 +11,7 @@ from shyper_tui.engine.core import tlb_layout as tlb
 from shyper_tui.engine.isa.value import signed
 
 from .bus_port import BusPort
-from .csr_numbers import CSR_NUMBERS, STORED
+from .csr_numbers import CSR_NUMBERS, PLAIN, STORED
 from .exits import IN_PYTHON, Reason
 from .fields import LOAD, LOAD_EXECUTABLE, STORE, Cause, Mstatus
 from .host_memory import Block, HostMemory
@@ -82,28 +82,36 @@ class Registers:
 class CsrFile:
     """CSRs by name or number, with M-level access and the architecture's WARL behaviour."""
 
+    _hart: Hart
+    _words: Any
+
     def __init__(self, hart: Hart) -> None:
         object.__setattr__(self, "_hart", hart)
+        object.__setattr__(self, "_words", hart.words)
 
     def __getitem__(self, number: int) -> int:
-        hart: Hart = object.__getattribute__(self, "_hart")
-        value: int = hart.native["csr_read"](hart.address, number, hart.words[_DEADLINE])
+        hart = self._hart
+        value: int = hart.native["csr_read"](hart.address, number, self._words[_DEADLINE])
         return value & MASK64
 
     def __setitem__(self, number: int, value: int) -> None:
-        hart: Hart = object.__getattribute__(self, "_hart")
-        hart.native["csr_write"](hart.address, number, value & MASK64, hart.words[_DEADLINE])
+        hart = self._hart
+        hart.native["csr_write"](hart.address, number, value & MASK64, self._words[_DEADLINE])
 
     def __getattr__(self, name: str) -> int:
         index = STORED.get(name)
         if index is not None:
-            hart: Hart = object.__getattribute__(self, "_hart")
-            value: int = hart.words[index]
+            value: int = self._words[index]
             return value
         return self[_number(name)]
 
     def __setattr__(self, name: str, value: int) -> None:
-        self[_number(name)] = value
+        plain = PLAIN.get(name)
+        if plain is not None:
+            index, writable = plain
+            self._words[index] = value & writable
+        else:
+            self[_number(name)] = value
 
 
 def _number(name: str) -> int:

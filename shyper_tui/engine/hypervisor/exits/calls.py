@@ -23,15 +23,15 @@ HYPERCALL_FIRST, HYPERCALL_LAST = 0x0A00_0000, 0x0AFF_FFFF
 def environment_call(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     """a7 in 0x0A000000..0x0AFFFFFF is a hypercall (result in a0 alone), everything else is SBI (a0 and a1)."""
     x = trap.hart.x
-    number = x[17]
-    args = [x[register] for register in range(10, 16)]
+    registers = x.list()
+    number = registers[17]
     trap.advance(4)
     if HYPERCALL_FIRST <= number <= HYPERCALL_LAST:
-        value = call(hypervisor, vcpu, number, [*args, x[16]])
+        value = call(hypervisor, vcpu, number, registers[10:17])
         if vcpu.loaded:
             x[10] = value & MASK64
         return
-    result = guest_sbi.TABLE.call(hypervisor, vcpu, number, x[16], args)
+    result = guest_sbi.TABLE.call(hypervisor, vcpu, number, registers[16], registers[10:16])
     if result.returns:
         x[10] = result.error & MASK64
         if not result.keeps_a1:
