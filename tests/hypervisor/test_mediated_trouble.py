@@ -220,6 +220,12 @@ def test_a_page_may_be_taken_over_by_another_disk(lab: Lab) -> None:
     assert disk.answers() == [(513, pattern(5), OK)]
 
 
+def test_what_a_terminal_might_obey_in_a_disks_name_is_not_shown(lab: Lab) -> None:
+    assert Daemon(lab, name="\x1b[2J\u202eMED").register() == 0
+    assert "?[2J?MED" in lab.log[-1]
+    assert lab.log[-1].isprintable()
+
+
 def test_registrations_are_bounded_and_places_of_lost_disks_used_again(lab: Lab) -> None:
     daemon, disk = one(lab)
     results = []

@@ -159,4 +159,6 @@ def _look_up(memory: GuestMemory, start: int, size: int, translate: Translate) -
 
 
 def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode("utf-8", "replace")
+    """The string in a field, for logs and lists: what a terminal might obey is replaced."""
+    text = field.partition(b"\0")[0].decode("utf-8", "replace")
+    return "".join(character if character.isprintable() else "?" for character in text)
