@@ -9,6 +9,19 @@
 enum { A0 = 10, A6 = 16, A7 = 17 };
 #define BYTES_A_LINE 32
 
+static const char *const csr_names[CALL_CSRS] = {"sstatus", "sie", "stvec", "sepc", "scause", "stval", "satp"};
+
+static void read_csrs(uint64_t values[CALL_CSRS])
+{
+    values[0] = csr_read(sstatus);
+    values[1] = csr_read(sie);
+    values[2] = csr_read(stvec);
+    values[3] = csr_read(sepc);
+    values[4] = csr_read(scause);
+    values[5] = csr_read(stval);
+    values[6] = csr_read(satp);
+}
+
 void fill_registers(uint64_t registers[32])
 {
     registers[0] = 0;
@@ -16,25 +29,45 @@ void fill_registers(uint64_t registers[32])
         registers[i] = 0xc0de000000000000ul | i << 40 | i;
 }
 
-void print_call(const uint64_t before[32], const uint64_t after[32])
+void call_prepare(struct environment_call *call)
 {
-    bool any = false;
-    printf("a7=%08lx a0=%016lx a1=%016lx changed=", before[A7], after[A0], after[A0 + 1]);
-    for (unsigned i = 1; i < 32; i++)
-        if (i != A0 && before[i] != after[i]) {
-            printf("%sx%u", any ? "," : "", i);
-            any = true;
-        }
-    printf("%s\n", any ? "" : "none");
+    fill_registers(call->before);
 }
 
-static void call(uint64_t registers[32])
+void call_make(struct environment_call *call)
 {
-    uint64_t after[32];
     uint64_t flags = interrupts_off();
-    call_with_registers(registers, after);
+    read_csrs(call->csrs_before);
+    call_with_registers(call->before, call->after);
+    read_csrs(call->csrs_after);
     interrupts_restore(flags);
-    print_call(registers, after);
+}
+
+bool call_changed_nothing_but_a0(const struct environment_call *call)
+{
+    bool same = true;
+    for (unsigned i = 1; i < 32; i++)
+        same = same && (i == A0 || call->before[i] == call->after[i]);
+    for (unsigned i = 0; i < CALL_CSRS; i++)
+        same = same && call->csrs_before[i] == call->csrs_after[i];
+    return same;
+}
+
+void call_print(const struct environment_call *call)
+{
+    const char *separator = "";
+    printf("a7=%08lx a0=%016lx a1=%016lx changed=", call->before[A7], call->after[A0], call->after[A0 + 1]);
+    for (unsigned i = 1; i < 32; i++)
+        if (i != A0 && call->before[i] != call->after[i]) {
+            printf("%sx%u", separator, i);
+            separator = ",";
+        }
+    for (unsigned i = 0; i < CALL_CSRS; i++)
+        if (call->csrs_before[i] != call->csrs_after[i]) {
+            printf("%s%s", separator, csr_names[i]);
+            separator = ",";
+        }
+    printf("%s\n", *separator ? "" : "none");
 }
 
 /* argv[first] and the following go to registers a0, a1, ...; false when one is no number. */
@@ -48,26 +81,30 @@ static bool parse_arguments(int argc, char **argv, int first, int most, uint64_t
 
 void ecall_command(int argc, char **argv)
 {
-    uint64_t registers[32];
-    fill_registers(registers);
-    if (argc < 3 || !parse_number(argv[1], &registers[A7]) || !parse_number(argv[2], &registers[A6]) ||
-        !parse_arguments(argc, argv, 3, 6, registers))
+    struct environment_call call;
+    call_prepare(&call);
+    if (argc < 3 || !parse_number(argv[1], &call.before[A7]) || !parse_number(argv[2], &call.before[A6]) ||
+        !parse_arguments(argc, argv, 3, 6, call.before)) {
         shell_usage(argv);
-    else
-        call(registers);
+        return;
+    }
+    call_make(&call);
+    call_print(&call);
 }
 
 void hypercall_command(int argc, char **argv)
 {
-    uint64_t registers[32], type, event;
-    fill_registers(registers);
+    struct environment_call call;
+    uint64_t type, event;
+    call_prepare(&call);
     if (argc < 3 || !parse_number(argv[1], &type) || !parse_number(argv[2], &event) || type > 0xff || event > 0xff ||
-        !parse_arguments(argc, argv, 3, 7, registers)) {
+        !parse_arguments(argc, argv, 3, 7, call.before)) {
         shell_usage(argv);
         return;
     }
-    registers[A7] = HYPERCALL(type, event);
-    call(registers);
+    call.before[A7] = HYPERCALL(type, event);
+    call_make(&call);
+    call_print(&call);
 }
 
 void dump_command(int argc, char **argv)

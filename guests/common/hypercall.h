@@ -1,6 +1,7 @@
 /* Rust-Shyper's hypercalls: a7 = 0x0A00, type, event; arguments in a0..a6; the result in a0 alone. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shell.h"
@@ -43,15 +44,25 @@ static inline int64_t hypercall1(uint64_t number, uint64_t a0)
     return hypercall(a0, 0, 0, 0, 0, 0, 0, number);
 }
 
-/* An ecall with x1..x31 loaded from `before`, and all of them stored to `after`. Interrupts have to be off: sp and tp
-   hold whatever `before` says until the end. */
-void call_with_registers(const uint64_t before[32], uint64_t after[32]);
+/* An environment call that shows what it did to every integer register and to the CSRs that no call may change. */
+#define CALL_CSRS 7
+struct environment_call {
+    uint64_t before[32], after[32]; /* x0..x31 */
+    uint64_t csrs_before[CALL_CSRS], csrs_after[CALL_CSRS];
+};
 
-/* The values of registers that are no arguments of a call: each has its own, so that a change shows. */
+/* Registers get values of their own, each another, so that a change shows; the caller overwrites the arguments. */
 void fill_registers(uint64_t registers[32]);
-/* One line: number, a0, a1, and which registers other than a0 the call has changed.
+void call_prepare(struct environment_call *call); /* so for `before` */
+/* Interrupts are off meanwhile: sp and tp hold whatever `before` says. */
+void call_make(struct environment_call *call);
+bool call_changed_nothing_but_a0(const struct environment_call *call);
+/* One line: number, a0, a1, and what other than a0 the call has changed.
    "a7=0a000108 a0=0000000000000000 a1=... changed=none" */
-void print_call(const uint64_t before[32], const uint64_t after[32]);
+void call_print(const struct environment_call *call);
+
+/* The ecall itself (hypercall.S): loads x1..x31 from `before`, stores them to `after`. */
+void call_with_registers(const uint64_t before[32], uint64_t after[32]);
 
 /* Commands (call_commands.c). */
 void ecall_command(int argc, char **argv);

@@ -1,6 +1,6 @@
 /* Steps of a conformance run: each environment call and each piece of memory as a line that a test can compare.
 
-       = NAME a7=... a0=... a1=... changed=x11,...     a call; what it changed besides a0, of all 31 registers
+       = NAME a7=... a0=... a1=... changed=x11,...     a call; what it changed besides a0: registers, CSRs
        : NAME 00112233...                              bytes of memory; more lines of one name follow each other
        # NAME type=TT calls=N refused=N                a sweep; calls that were not refused come before it as steps
    Numbers are hexadecimal but for the counts. */

@@ -14,7 +14,7 @@ COUNT = re.compile(r"# (.+) (\w+)=(\d+)")
 
 @dataclass(frozen=True)
 class Made:
-    """A call that was made: its number, a0 and a1 afterwards (signed), registers other than a0 that it changed."""
+    """A call that was made: its number, a0 and a1 afterwards (signed), registers and CSRs other than a0 it changed."""
 
     number: int
     a0: int
@@ -42,7 +42,7 @@ class Transcript:
 
 
 def parse_call(text: str) -> Made:
-    """A call as print_call shows it, whatever stands before it."""
+    """A call as call_print shows it, whatever stands before it."""
     found = CALL.search(text if text.startswith("= ") else f"= _ {text[max(0, text.rfind('a7=')) :]}")
     assert found is not None, text
     changed = () if found[5] == "none" else tuple(found[5].split(","))
