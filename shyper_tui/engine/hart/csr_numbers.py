@@ -34,6 +34,7 @@ PLAIN: dict[str, tuple[int, int]] = {
     name: (LAYOUT.index(name), writable)
     for name, writable in {
         **dict.fromkeys(("sscratch", "scause", "stval", "htval", "htinst", "vsscratch", "vscause", "vstval"), _ALL),
+        "scounteren": 0xFFFF_FFFF, "senvcfg": 1,
         "sepc": _ALL & ~1, "vsepc": _ALL & ~1, "stvec": _ALL & ~2, "vstvec": _ALL & ~2,
     }.items()
 }  # fmt: skip

@@ -43,6 +43,7 @@ class Core:
         self.ready: list[Vcpu] = []
         self.waiting: list[Vcpu] = []
         self.messages: deque[Message] = deque()
+        self.float_owner: Vcpu | None = None  # whose FP registers are on the hart, saved or not
         self._slice_start = 0
         self._counted_to = 0  # `current.runtime` holds what it used before this time
         self._floor = 0  # runtime that a vCPU which has waited long is taken to have had, plus one slice
@@ -96,8 +97,9 @@ class Core:
 
     def sleep(self) -> None:
         """Take the current vCPU off the hart until one of its interrupts, which may be pending already."""
-        vcpu = self._unload()
-        if vcpu.interrupt_pending(self.now()):
+        now = self.now()
+        vcpu = self._unload(now)
+        if vcpu.interrupt_pending(now):
             self._join(vcpu)
         else:
             vcpu.state = VcpuState.SLEEP
@@ -107,7 +109,7 @@ class Core:
     def remove(self, vcpu: Vcpu) -> None:
         """Take `vcpu` off this core: stopped, paused, or its VM is going away."""
         if vcpu is self.current:
-            self._unload()
+            self._unload(self.now())
         if vcpu in self.ready:
             self.ready.remove(vcpu)
         if vcpu in self.waiting:
@@ -175,7 +177,7 @@ class Core:
             return
         least = self._next().runtime
         if least < current.runtime or (slice_over and least == current.runtime):
-            self._unload()
+            self._unload(now)
             self.ready.append(current)
         elif slice_over:
             self._slice_start = now
@@ -212,10 +214,10 @@ class Core:
             vcpu.runtime += TRAP_TICKS
             self._interrupted = False
 
-    def _unload(self) -> Vcpu:
+    def _unload(self, now: int) -> Vcpu:
         vcpu = self.current
         assert vcpu is not None
-        self._count(self.now())
+        self._count(now)
         vcpu.save(self.hart)
         self.current = None
         self._changed = True

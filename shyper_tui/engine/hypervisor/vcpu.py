@@ -81,6 +81,8 @@ class Vcpu:
         self.x[10], self.x[11] = a0, a1
         self.f = [0] * 32
         self.fcsr = 0
+        if self.core.float_owner is self:
+            self.core.float_owner = None
         self.pc = pc
         self.supervisor = True  # the mode to return to: VS (True) or VU
         self.csrs = dict.fromkeys(VS_CSRS, 0)
@@ -117,14 +119,17 @@ class Vcpu:
         """Put the vCPU on `hart`; the next SRET enters it."""
         csr = hart.csr
         # vsatp of the old guest must not be walked with the new guest's stage 2 and the other way round
-        csr.vsatp = 0
+        if csr.vsatp:
+            csr.vsatp = 0
         csr.hgatp = self.vm.stage2.hgatp
-        for name in VS_CSRS:
-            setattr(csr, name, self.csrs[name])
+        for name, value in self.csrs.items():
+            setattr(csr, name, value)
         status = csr.sstatus & ~(SSTATUS_SPP | SSTATUS_FS | SSTATUS_SIE | SSTATUS_SUM | SSTATUS_MXR)
-        csr.sstatus = status | FS_DIRTY  # writable while the registers are filled
-        hart.f.fill(self.f)
-        csr.fcsr = self.fcsr
+        if self.core.float_owner is not self:
+            csr.sstatus = status | FS_DIRTY  # writable while the registers are filled
+            hart.f.fill(self.f)
+            csr.fcsr = self.fcsr
+            self.core.float_owner = self
         csr.sstatus = status | FS_CLEAN | SSTATUS_SPIE | (SSTATUS_SPP if self.supervisor else 0)
         csr.hstatus = HSTATUS_SPV | (HSTATUS_SPVP if self.supervisor else 0) | HSTATUS_VSXL_64
         hart.x.fill(self.x)
@@ -137,10 +142,10 @@ class Vcpu:
         csr = hart.csr
         self.x = hart.x.list()
         self.pc = csr.sepc
-        self.supervisor = bool(csr.sstatus & SSTATUS_SPP)
-        for name in VS_CSRS:
-            self.csrs[name] = getattr(csr, name)
-        if csr.sstatus & SSTATUS_FS == FS_DIRTY:
+        status = csr.sstatus
+        self.supervisor = bool(status & SSTATUS_SPP)
+        self.csrs = {name: getattr(csr, name) for name in VS_CSRS}
+        if status & SSTATUS_FS == FS_DIRTY:
             self.f = hart.f.list()
             self.fcsr = csr.fcsr
         self.loaded = False
