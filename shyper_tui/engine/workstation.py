@@ -116,8 +116,10 @@ class Workstation:
         self.scenario.begin()
 
     def run(self) -> None:
-        """Runs the machine until it is stopped."""
+        """Runs the machine until it is stopped, or has powered off."""
         self.machine.run()
+        if self.off:
+            self._set_active(False)
 
     def post(self, call: Callable[[], None]) -> None:
         """Performs `call` in the machine's thread between turns. Any thread may post."""
@@ -251,17 +253,28 @@ class Workstation:
         table = self._manager.table
         self._streams.keep({vm: entry for vm, entry in table.items() if entry.vm is not None})
         if self.complete:
-            active = any(vm.state in RUNNING for vm in self._manager.vms())
-            if active is not self._active:
-                self._active = active
-                if active:
-                    self._set_state("running", "")
-                else:
-                    self._set_state("stopped", "every VM is off")
-                    self.scenario.machine_stopped()
+            if self._runs:
+                self._set_active(True)
+            else:
+                self.machine.post(lambda: self._set_active(self._runs))  # it may be a reset, which starts again at once
         if self._system is not None:
             self._system.changed()
         self._notify()
+
+    @property
+    def _runs(self) -> bool:
+        """Some VM runs, or will soon because it has reset itself."""
+        return any(vm.state in RUNNING or vm.restart is not None for vm in self._manager.vms())
+
+    def _set_active(self, active: bool) -> None:
+        if active is self._active:
+            return
+        self._active = active
+        if not active:
+            self._set_state("stopped", "the machine is off" if self.off else "every VM is off")
+            self.scenario.machine_stopped()
+        elif not self.machine.paused:
+            self._set_state("running", "")
 
     # The whole machine
 

@@ -1,0 +1,81 @@
+"""The options of `shyper-tui run` that the engine is built with: the guests' disks, and what follows the managing VM's
+end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shyper_tui.commands.engine_options import EngineChoice
+from shyper_tui.ipc.messages import MVM_OFF, EngineOptions
+from tests.cli.test_run import run
+
+SECTOR = 512
+POWEROFF = ["--until", "vm0:mvm# ", "--until", "vm1:gvm# ", "--send", "vm0:poweroff"]
+
+
+def test_what_a_guest_writes_stays_in_the_disks_of_a_daemon_file(tmp_path: Path) -> None:
+    disk, file = tmp_path / "disk.img", tmp_path / "disks.json"
+    disk.write_bytes(bytes(4 * SECTOR))
+    file.write_text(json.dumps({"mediated": ["disk.img"]}))
+    steps = ["--until", "vm1:gvm# ", "--send", "vm1:blk write 2 it stays", "--until", "vm1:sector 2 written"]
+    result = run(tmp_path / "logs", "--daemon", str(file), *steps, "--timeout", "60")
+    assert result.returncode == 0, result.stderr
+    assert disk.read_bytes()[2 * SECTOR :].startswith(b"it stays\0")
+
+
+def test_a_disk_that_cannot_be_served_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "disks.json").write_text('{"mediated": ["missing.img"]}')
+    result = run(tmp_path / "logs", "--daemon", str(tmp_path / "disks.json"), "--until", "vm1:gvm# ", "--timeout", "60")
+    assert result.returncode == 0, result.stderr
+    assert "Warning: Add mediated disk missing.img failed: no such file or directory." in result.stderr
+
+
+@pytest.mark.parametrize(("text", "found"), [("{}", ":1:1: error[missing-key]"), ('{"mediated": 5}', ":1:14: error[")])
+def test_a_wrong_daemon_file_is_told_by_line_before_anything_starts(tmp_path: Path, text: str, found: str) -> None:
+    file = tmp_path / "disks.json"
+    file.write_text(text)
+    result = run(tmp_path / "logs", "--daemon", str(file))
+    assert result.returncode == 2
+    assert f"{file}{found}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_with_mvm_off_end_a_run_ends_when_the_managing_vm_powers_off(tmp_path: Path) -> None:
+    steps = [*POWEROFF, "--until", "vm1:never shown", "--timeout", "60"]
+    result = run(tmp_path / "logs", "--mvm-off", "end", *steps)
+    assert result.returncode == 1
+    assert "the machine stopped before every text was seen" in result.stderr
+
+
+def test_with_mvm_off_restart_the_consoles_show_another_start(tmp_path: Path) -> None:
+    steps = [*POWEROFF, "--until", "vm0:mvm# ", "--timeout", "60"]
+    result = run(tmp_path / "logs", "--mvm-off", "restart", *steps)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_last_vm_that_reboots_does_not_end_the_machine(tmp_path: Path) -> None:
+    steps = ["--until", "vm0:mvm# ", "--until", "vm1:gvm# ", "--send", "vm1:poweroff", "--send", "vm0:reboot"]
+    result = run(tmp_path / "logs", *steps, "--until", "vm0:mvm# ", "--timeout", "60")
+    assert result.returncode == 0, result.stderr
+
+
+def test_by_default_the_guests_go_on(tmp_path: Path) -> None:
+    steps = [*POWEROFF, "--send", "vm1:echo still here", "--until", "vm1:\\nstill here", "--timeout", "60"]
+    result = run(tmp_path / "logs", *steps)
+    assert result.returncode == 0, result.stderr
+
+
+def test_another_word_for_mvm_off_is_refused(tmp_path: Path) -> None:
+    result = run(tmp_path / "logs", "--mvm-off", "explode")
+    assert result.returncode == 2
+    assert all(word in result.stderr for word in MVM_OFF)
+
+
+def test_the_choice_becomes_the_engines_options() -> None:
+    choice = EngineChoice(daemon="/a/disks.json", mvm_off="end")
+    options = EngineOptions(**choice.options("virtual"))
+    assert (options.daemon, options.mvm_off, options.clock) == ("/a/disks.json", "end", "virtual")
+    assert choice.files == ["/a/disks.json"]
