@@ -21,6 +21,19 @@ from shyper_tui.ipc.messages import (
     from_wire,
     to_wire,
 )
+from shyper_tui.ipc.vm_messages import (
+    DeviceCounts,
+    EngineReport,
+    ExitCount,
+    Fault,
+    IrqCounts,
+    OfferedDisk,
+    RefusedCall,
+    VcpuUsage,
+    VmAnswer,
+    VmFaults,
+    VmStatistics,
+)
 
 VCPU = VcpuSnapshot(1, 0, 2, "running", "VS", 2**64 - 1, "main+0x4", [], [2**63] * 32, [0] * 32, {"vsatp": 2**63})
 EXAMPLES = [
@@ -29,8 +42,18 @@ EXAMPLES = [
     PlicSnapshot(
         9, [PlicController("plic", None, [PlicSource(1, "blk", 1, True, False, [1, 3], 7)], [PlicContext(1, "S", 0)])]
     ),
-    EngineOptions(vms=["a.json"], script=[ScenarioStep("until", 0, "€")]),
-]
+    EngineOptions(vms=["a.json"], daemon="d.json", mvm_off="end", script=[ScenarioStep("until", 0, "€")]),
+    VmAnswer(VmInfo(1, "guest", 0, "active", 1, [1], 64 << 20, True, "", 3, 2), asked=True),
+    VmStatistics(
+        9, 1, "guest", "active", 64 << 20, 2, 7, [VcpuUsage(0, 1, "running", 5)],
+        [ExitCount(1 << 63 | 5, "supervisor timer interrupt", 3, 4000)], [IrqCounts(21, "console", 3, 2, 1)],
+        [DeviceCounts("net", "net", {"sent_frames": 2**40})],
+    ),
+    VmFaults(1, "guest", [Fault(9, 1, 0, 21, "x", 2**64 - 1, 1, 2, 3, "G-stage", -1, "nothing", "no", 4)], 5),
+    RefusedCall(9, 1, 0, 0x0A00_0110, "only the managing VM may do this"),
+    OfferedDisk("a.img", -1, problem="missing"),
+    EngineReport("1.0", 4, 8 << 30, 2, 1),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
