@@ -114,8 +114,8 @@ def test_a_virtual_address_that_leads_nowhere_is_a_fault_of_the_second_stage() -
 
 
 def test_an_instruction_that_a_guest_does_not_have_is_recorded() -> None:
-    hgatp, hpmcounter3 = 0x680, 0xC03
-    body = program().csrr(A0, hgatp).op("hfence.gvma").csrr(A0, hpmcounter3)
+    hgatp, vsatp = 0x680, 0x280
+    body = program().csrr(A0, hgatp).op("hfence.gvma").csrr(A0, vsatp)
     _, vm, found = run(body)
     assert found[::2] == [2, 2, 2]
     assert [record.cause for record in vm.faults] == [22, 22, 22]

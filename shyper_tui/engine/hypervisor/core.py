@@ -21,7 +21,8 @@ from shyper_tui.engine.hypervisor.vcpu import HSTATUS_VTW, NEVER, SSTATUS_SIE, V
 HEDELEG = 0xB1FF
 """Every exception that VS-mode may handle by itself: a guest's own faults never reach the hypervisor."""
 HIDELEG = 0x444
-HCOUNTEREN = 0x7
+HCOUNTEREN = 0xFFFF_FFFF
+"""Guests read all counters; those of Zihpm count nothing and read as 0."""
 HENVCFG_STCE, HENVCFG_ADUE = 1 << 63, 1 << 61
 SIE_SSIE, SIE_STIE, SIE_SEIE = 1 << 1, 1 << 5, 1 << 9
 SIP_SSIP = 1 << 1

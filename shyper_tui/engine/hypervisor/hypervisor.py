@@ -87,13 +87,13 @@ class Hypervisor:
     def set_external(self, vcpu: Vcpu, level: bool) -> None:
         """The vPLIC's output for `vcpu` has changed."""
         vcpu.external = level
-        self._changed(vcpu, vcpu.apply_external)
+        self._deliver(vcpu, vcpu.apply_external)
 
     def send_software(self, vcpu: Vcpu) -> None:
         """An IPI for `vcpu`."""
-        self._changed(vcpu, vcpu.raise_software)
+        self._deliver(vcpu, vcpu.raise_software)
 
-    def _changed(self, vcpu: Vcpu, apply: Callable[[], None]) -> None:
+    def _deliver(self, vcpu: Vcpu, apply: Callable[[], None]) -> None:
         """Do `apply`, which changes an interrupt of `vcpu`, and wake the vCPU if that ends its WFI.
 
         Only a vCPU that is on another core's hart, or that must be woken there, costs that core an interrupt: one that
