@@ -331,3 +331,23 @@ def test_one_disk_read_from_end_to_end(mvm: Supervisor, witness: Witness) -> Non
     station.until(lambda: b"|MEDBLK0 sector 7" in station.consoles[1])
     assert (INTERRUPT_ACK, 1) in witness.take_writes(device, INTERRUPT_ACK)
     assert mvm.station.consoles[0].endswith(MVM)
+
+
+def test_one_disk_write_from_end_to_end(mvm: Supervisor, witness: Witness) -> None:
+    prepared(mvm, "insmod", "daemon", "config", "boot")
+    station = mvm.station
+    mvm.command("shyper system daemon hold")
+    page = next(entry.args[1] for entry in witness.take_calls() if entry.number & 0xFFFF == 0x330)
+    memory = station.manager.vm(0).memory
+    cache = memory.read_u64(page + 8 + 104)
+    station.type(1, b"blk write 9 written by the guest\r")
+    # the data are in the daemon's cache before it is told
+    station.until(lambda: struct.unpack("<IxxxxQQ", memory.read(page + 128, 24)) == (1, 9, 1))
+    assert memory.read(cache, 512) == b"written by the guest".ljust(512, b"\0")
+    assert b"sector 9 written" not in station.consoles[1]
+    mvm.command("shyper system daemon go")
+    (done,) = witness.take_calls()
+    assert (done.number, done.args[0], done.result) == (0x0A00_0331, page, 0)
+    station.until(lambda: b"sector 9 written" in station.consoles[1])
+    assert "MEDBLK0: 4096 sectors, 0 reads, 1 writes" in mvm.command("shyper system daemon")
+    assert "|written by the g|" in station.command(1, "blk read 9", GVM)

@@ -1,4 +1,4 @@
-"""The supervisor's `shyper vm config`: what the original's command line does, and what a failure must not do."""
+"""The supervisor's commands: `vm config` as the original's command line does it, what a failure must not do, the module."""
 
 from __future__ import annotations
 
@@ -160,3 +160,37 @@ def flat(file: bytes) -> bytes:
         memory[at:] = bytes(max(0, at - len(memory)))
         memory[at : at + segment["p_filesz"]] = segment.data()
     return bytes(memory)
+
+
+def test_states_and_failures_are_told() -> None:
+    mvm = Supervisor(images.embedded("guest")).boot()
+    mvm.command("shyper vm config guest disk=0 memory=64 cpus=2")
+    assert mvm.command("shyper vm state 0") == "VM [0] is Active\n"
+    assert mvm.command("shyper vm state 1") == "VM [1] is Pending\n"
+    failures = {
+        "shyper vm state 5": "shyper: vm state failed (hypercall 0x0a000101 returned -1)\n",
+        "shyper vm boot 5": "shyper: vm boot failed (hypercall 0x0a000102 returned -1)\n",
+        "shyper vm boot 0": "shyper: vm boot failed (hypercall 0x0a000102 returned -1)\n",
+        "shyper vm remove 0": "shyper: vm remove failed (hypercall 0x0a000110 returned -1)\n",
+        "shyper vm delconfig 5": "shyper: vm delconfig failed (hypercall 0x0a001101 returned -1)\n",
+    }
+    assert {line: mvm.command(line) for line in failures} == failures
+    assert mvm.command("shyper vm boot 1") == ""
+    assert mvm.command("shyper vm state 1") == "VM [1] is Active\n"
+    assert mvm.command("shyper vm remove 1") == ""
+    assert mvm.command("shyper vm getvmid") == "Current VM id is 0\n"
+    assert mvm.command("shyper system test").splitlines()[-1] == "sys test ok"
+
+
+def test_the_module_is_loaded_once_and_counts_its_messages() -> None:
+    mvm = Supervisor().boot()
+    assert mvm.command("insmod") == "insmod: the module is loaded already\n"
+    assert mvm.command("messages") == "0 messages of the hypervisor, next slot 0, irq 69\n"
+    for _ in range(10):  # a disk request that nobody has made: the module looks, and finds nothing
+        assert mvm.station.manager.vm(0).notify(3, 0x32)
+    mvm.station.run(1_000_000)
+    assert mvm.command("messages") == "10 messages of the hypervisor, next slot 2, irq 69\n"
+    assert mvm.command("rmmod") == ""
+    assert mvm.command("rmmod") == "rmmod: the module is not loaded\n"
+    assert mvm.command("insmod") == ""
+    assert mvm.command("messages") == "10 messages of the hypervisor, next slot 0, irq 69\n"
