@@ -1,4 +1,4 @@
-"""The supervisor's commands: `vm config` as the original's command line does it, what a failure must not do, the module."""
+"""The supervisor's commands: `vm config` as the original does it, what a failure must not do, the kernel module."""
 
 from __future__ import annotations
 
