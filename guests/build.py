@@ -76,6 +76,16 @@ def bench(name: str, mmu: bool) -> Program:
     return Program(f"{PROGRAMS}/{name}{suffix}.elf", sources, tuple(flags))
 
 
+HYPERVISOR_BENCH = Program(
+    f"{PROGRAMS}/hypervisor_bench.elf",
+    ("hypervisor_bench/start.S", "hypervisor_bench/main.c"),
+    (*SUPERVISOR_LEVEL, "-Wl,-T,hypervisor_bench/hypervisor_bench.ld"),
+)
+"""S-mode: what a hypervisor's services cost the managing VM."""
+LINUX_BENCH = Program(f"{PROGRAMS}/linux_bench.elf", ("linux_bench/main.c",), (*MACHINE_LEVEL, "-s"))
+"""A process of Linux, without a C library."""
+
+
 def programs() -> list[Program]:
     """Everything that is built."""
     names = ("coremark_like", "sieve_sort", "memory", "recursion")
@@ -84,6 +94,8 @@ def programs() -> list[Program]:
         guest("guest"),
         guest("conformance", TESTS),
         guest("hostile", TESTS),
+        HYPERVISOR_BENCH,
+        LINUX_BENCH,
         *(bench(name, mmu) for name in names for mmu in (False, True)),
     ]
 

@@ -10,5 +10,9 @@ from __future__ import annotations
 PROGRAMS = ("coremark_like", "sieve_sort", "memory", "recursion")
 """Bare-metal programs: in M-mode as they are, and as NAME_mmu in S-mode behind page tables of 4 KiB pages."""
 MMU = "_mmu"
-NAMES = (*(name + suffix for suffix in ("", MMU) for name in PROGRAMS), "linux_boot", "linux_boot_4", "mvm_boot")
+HYPERVISOR = "hypervisor"
+"""What the hypervisor's operations cost: a table of its own."""
+NAMES = (
+    *(name + suffix for suffix in ("", MMU) for name in PROGRAMS), "linux_boot", "linux_boot_4", "mvm_boot", HYPERVISOR
+)  # fmt: skip
 """Names of all measurements."""

@@ -1,5 +1,5 @@
-"""`python -m shyper_tui.bench.boot_mvm FILE`: the workstation's engine with the managing VM of a configuration and no
-guests, until it has said GUEST-READY."""
+"""`python -m shyper_tui.bench.boot_mvm FILE [TEXT]`: the workstation's engine with the managing VM of a configuration
+and no guests, until it has said GUEST-READY, or TEXT."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from shyper_tui.ipc.messages import EngineError, ScenarioStep
 TIMEOUT = 600.0
 
 
-def main(file: str) -> int:
+def main(file: str, text: str = READY.decode()) -> int:
     """Runs it; the exit status is 0 when the text was seen."""
     with tempfile.TemporaryDirectory(prefix="shyper-tui-bench-") as logs:
-        steps = [ScenarioStep("until", 0, READY.decode())]
+        steps = [ScenarioStep("until", 0, text)]
         options = {"mvm": file, "vms": [], "clock": "wall", "log_dir": logs, "script": steps}
         try:
             return asyncio.run(run_headless(options, TIMEOUT, quiet=False))

@@ -52,13 +52,13 @@ def program(name: str, elf: Path, qemu: Qemu | None) -> Measurement:
     """A bare-metal program that begins in M-mode and ends through the test finisher."""
     if not elf.is_file():
         raise UnavailableError(f"The program {elf.name} is not there; build it with guests/build.py.")
-    ours = Launch(_module("shyper_tui.bench.run_program", str(elf)))
+    ours = Launch(module("shyper_tui.bench.run_program", str(elf)))
     return Measurement(name, ours, qemu.program(elf, PROGRAM_MEMORY) if qemu else None)
 
 
 def _linux_boot(name: str, qemu: Qemu | None, harts: int) -> Measurement:
-    kernel, initrd, _ = _images()
-    ours = _module(
+    kernel, initrd, _ = linux_files()
+    ours = module(
         "shyper_tui.cli", "machine", "--headless", "--until", READY.decode(), "--smp", str(harts),
         "--memory", LINUX_MEMORY, "--kernel", str(kernel), "--initrd", str(initrd), "--append", COMMAND_LINE,
     )  # fmt: skip
@@ -67,10 +67,10 @@ def _linux_boot(name: str, qemu: Qemu | None, harts: int) -> Measurement:
 
 
 def _mvm_boot(name: str, qemu: Qemu | None, folder: Path) -> Measurement:
-    kernel, initrd, disk = _images()
+    kernel, initrd, disk = linux_files()
     file = folder / "mvm.json"
     file.write_text(mvm_configuration())
-    ours = Launch(_module("shyper_tui.bench.boot_mvm", str(file)), READY)
+    ours = Launch(module("shyper_tui.bench.boot_mvm", str(file)), READY)
     peer = qemu.linux(kernel, initrd, COMMAND_LINE, 1, MVM_MEMORY, READY, disk) if qemu else None
     return Measurement(name, ours, peer)
 
@@ -89,7 +89,7 @@ def mvm_configuration() -> str:
     return text
 
 
-def _images() -> tuple[Path, Path, Path]:
+def linux_files() -> tuple[Path, Path, Path]:
     """Kernel, smallest initramfs, and the managing VM's disk."""
     from shyper_tui import images
 
@@ -99,6 +99,6 @@ def _images() -> tuple[Path, Path, Path]:
     return linux.kernel, linux.initramfs_min, linux.mvm_disk
 
 
-def _module(*arguments: str) -> tuple[str, ...]:
+def module(*arguments: str) -> tuple[str, ...]:
     """A module of this installation as a command; -P: the current folder is no place for modules."""
     return (sys.executable, "-P", "-m", *arguments)

@@ -79,9 +79,7 @@ def _page_lines(machine: Machine, table: HandlerTable, page: int, counted: int, 
             continue
         far = decoded.instruction.relative and not 0 <= offset + decoded.imm < PAGE
         discard = decoded.rd == 0
-        handler = table.handlers[
-            table.number(decoded.instruction.name, length_of(word), far=far, discard=discard) - 1
-        ]
+        handler = table.handlers[table.number(decoded.instruction.name, length_of(word), far=far, discard=discard) - 1]
         line.append((handler, (decoded.rs1, decoded.rs2, decoded.rd), times[offset // 2]))
         offset += decoded.length
         if decoded.instruction.relative or decoded.instruction.name == "jalr" or far:

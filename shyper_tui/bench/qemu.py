@@ -21,6 +21,10 @@ class Qemu:
         """A bare-metal program in M-mode, to its end."""
         return Launch((*self._board(1, memory), "-bios", "none", "-kernel", str(elf)))
 
+    def kernel(self, elf: Path, memory: str, until: bytes) -> Launch:
+        """A program in S-mode under the firmware that comes with QEMU, to a text on the console."""
+        return Launch((*self._board(1, memory), "-kernel", str(elf)), until)
+
     def linux(
         self, kernel: Path, initrd: Path, append: str, harts: int, memory: str, until: bytes, drive: Path | None = None
     ) -> Launch:

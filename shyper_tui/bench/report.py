@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from shyper_tui.bench import operations
+
 Clock = Literal["wall", "cpu"]
 """What is compared: wall time as a user feels it, or processor time, which other load on the host disturbs less."""
 METHODS = {
@@ -45,11 +47,12 @@ class Report:
     results: list[Result] = field(default_factory=list)
     skipped: list[Remark] = field(default_factory=list)
     failed: list[Remark] = field(default_factory=list)
+    costs: list[operations.Cost] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Something was measured and nothing went wrong."""
-        return bool(self.results) and not self.failed
+        return bool(self.results or self.costs) and not self.failed
 
     @property
     def method(self) -> str:
@@ -58,10 +61,18 @@ class Report:
 
     def to_json(self) -> str:
         """One JSON object; times in seconds."""
-        return json.dumps({**asdict(self), "method": self.method}, indent=2)
+        costs = [cost.to_dict() for cost in self.costs]
+        return json.dumps({**asdict(self), "costs": costs, "method": self.method}, indent=2)
 
     def table(self) -> str:
         """The results for a person."""
+        parts = [self._speeds()] if self.results or not self.costs else []
+        if self.costs:
+            parts.append(operations.table(self.costs))
+        peer = f"QEMU: {self.qemu}" if self.qemu else "QEMU is not installed: there is nothing to compare with"
+        return "\n\n".join(parts) + f"\n{peer}"
+
+    def _speeds(self) -> str:
         rows = [("name", "instructions", "seconds", "MIPS", "QEMU s", "ratio")]
         for result in self.results:
             numbers = (f"{result.instructions:,}", f"{result.seconds:.3f}", f"{result.mips:.0f}")
@@ -71,9 +82,8 @@ class Report:
             "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
             for row in rows
         ]
-        peer = f"QEMU: {self.qemu}" if self.qemu else "QEMU is not installed: there is nothing to compare with"
         legend = f"ratio = QEMU's seconds / ours (above 1: faster than QEMU); {self.method}"
-        return "\n".join([*lines, "", legend, peer])
+        return "\n".join([*lines, "", legend])
 
 
 def _cell(value: float | None, digits: int) -> str:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from shyper_tui.bench import HYPERVISOR, hypervisor
 from shyper_tui.bench.launch import LaunchError, Timing, timed
 from shyper_tui.bench.measurements import Measurement, UnavailableError, measurement
 from shyper_tui.bench.qemu import Qemu
@@ -33,13 +34,16 @@ def run(
     report = Report(qemu.version if qemu else None, repeats, clock)
     with tempfile.TemporaryDirectory(prefix="shyper-tui-bench-") as folder:
         found: list[Measurement] = []
-        for name in names:
+        wanted = list(names)
+        for name in wanted:
+            if name == HYPERVISOR:
+                continue
             try:
                 found.append(measurement(name, qemu, Path(folder)))
             except UnavailableError as error:
                 report.skipped.append(Remark(name, str(error)))
                 complain(f"{name} is skipped: {error}")
-        if found:
+        if found or HYPERVISOR in wanted:
             warm_up(progress)
         for what in found:
             try:
@@ -47,6 +51,9 @@ def run(
             except LaunchError as error:
                 report.failed.append(Remark(what.name, str(error)))
                 complain(f"{what.name} failed: {error}.")
+        if HYPERVISOR in wanted:
+            report.costs, failures = hypervisor.measure(qemu, Path(folder), repeats, TIMEOUT, progress, complain)
+            report.failed += [Remark(HYPERVISOR, sentence) for sentence in failures]
     return report
 
 

@@ -35,6 +35,7 @@ def command(
     NAME_mmu                                    the same in S-mode behind page tables
     linux_boot linux_boot_4                     Debian's kernel in machine mode, 1 and 4 harts
     mvm_boot                                    the same kernel as managing VM; QEMU boots it directly
+    hypervisor                                  microseconds of single operations inside the managing VM, with goals
 
     Exit status 1 when a measurement failed or nothing could be measured.
     """
