@@ -68,7 +68,7 @@ def try_vm(puppets: Puppets, kernel: bytes, ramdisk: bytes, overlay: bytes, entr
     puppets.settle()
 
 
-@fuzz("kernel images", share=0.05, quick=50, kernel=kernels, ramdisk=st.binary(max_size=64), entry=numbers(GUEST_BASE))
+@fuzz("kernel images", share=0.04, quick=50, kernel=kernels, ramdisk=st.binary(max_size=64), entry=numbers(GUEST_BASE))
 def test_any_kernel_is_refused_or_hurts_its_own_vm_alone(
     puppets: Puppets, kernel: bytes, ramdisk: bytes, entry: int
 ) -> None:

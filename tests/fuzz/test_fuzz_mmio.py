@@ -64,7 +64,7 @@ def test_emulated_devices_answer_or_refuse(puppets: Puppets, chosen: list[tuple[
     puppets.settle()
 
 
-@fuzz("MMIO, devices of the machine", share=0.05, quick=40, chosen=accesses(numbers(*BOARD)))
+@fuzz("MMIO, devices of the machine", share=0.03, quick=40, chosen=accesses(numbers(*BOARD)))
 def test_the_boards_devices_answer_or_refuse(chosen: list[tuple[bool, int, int, int]]) -> None:
     machine = Machine(2, 1 << 20)  # a fresh one: whoever reaches these registers owns the machine
     perform(machine.board.bus, chosen)

@@ -52,8 +52,8 @@ spoil = st.tuples(
 
 block_header = st.builds(
     lambda kind, sector: struct.pack("<IIQ", kind, 0, sector),
-    st.integers(0, 14),
-    st.one_of(st.integers(0, 8), numbers(8191, 8192)),
+    mostly(st.sampled_from([0, 0, 0, 1, 1, 1, 4, 8, 11, 13]), st.integers(0, U32)),
+    mostly(st.integers(0, 8), numbers(8191, 8192)),
 )
 small = st.one_of(st.integers(0, 80), st.integers(0, 0xFFFF))
 MACS = [b"\xff" * 12, bytes.fromhex("7456aa0f47d07456aa0f47d1"), bytes.fromhex("333300000001" "7456aa0f47d1")]
@@ -63,10 +63,6 @@ frame_header = st.builds(
     + macs + IP + bytes(range(120)),
     st.integers(0, 7), st.sampled_from([0, 0, 1, 3, 4, 0x81, 255]), small, small, small, small, st.sampled_from(MACS),
 )  # fmt: skip
-contents = st.one_of(block_header, frame_header, st.binary(max_size=64))
-"""What requests and frames begin with."""
-
-
 QUEUES = {BLOCK: [0, 0, 0, 0, 0, 0, 1, 5], NET: [1, 1, 1, 1, 0, 0, 2, 5], CONSOLE: [1, 1, 1, 0, 0, 2, 3, 5]}
 """Queues of a device, those that carry its data more often."""
 
@@ -84,7 +80,10 @@ class Ring:
     """How much further the available index is than the chains it has."""
     places: tuple[int, int, int]
     spoils: list[tuple[int, int, bytes]]
-    data: bytes
+    header: bytes
+    """What a request to a disk begins with."""
+    frame: bytes
+    """What is sent elsewhere."""
 
 
 ordinary = st.just((TABLE, AVAIL, USED))
@@ -97,7 +96,8 @@ rings = st.builds(
     ahead=mostly(st.just(0), st.integers(0, 0xFFFF)),
     places=mostly(ordinary, st.tuples(*[numbers(*PLACES)] * 3)),
     spoils=mostly(st.just([]), st.lists(spoil, max_size=3)),
-    data=contents,
+    header=mostly(block_header, st.binary(max_size=64)),
+    frame=mostly(frame_header, st.binary(max_size=64)),
 )
 registers = st.tuples(st.sampled_from(range(0, 0x110, 4)), numbers(*PLACES))
 """A register written out of turn."""
@@ -158,7 +158,7 @@ class Slot:
         memory.write(INDIRECT, indirect)
         memory.write(AVAIL, struct.pack(f"<HH{len(heads)}H", 0, len(heads) + ring.ahead & 0xFFFF, *heads))
         for index in range(8):
-            memory.write(BUFFERS + 0x100 * index, ring.data)
+            memory.write(BUFFERS + 0x100 * index, ring.header if self.base == BLOCK else ring.frame)
         for place, offset, data in ring.spoils:
             memory.write(place + offset, data)
         self.set_up(QUEUES[self.base][ring.queue], ring.size, ring.places)
