@@ -32,7 +32,7 @@ static const struct {
 } groups[] = {
     {"vms", run_vms},           {"messages", run_messages}, {"config", run_config},     {"upload", run_upload},
     {"lifecycle", run_lifecycle}, {"mediated", run_mediated}, {"pointers", run_pointers}, {"numbers", run_numbers},
-    {"sbi", run_sbi},           {"refused", run_refused},
+    {"sbi", run_sbi},           {"harts", run_harts},       {"refused", run_refused},
 };
 
 static void run(int argc, char **argv)

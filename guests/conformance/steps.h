@@ -37,4 +37,5 @@ void run_mediated(void);
 void run_pointers(void);
 void run_numbers(void);
 void run_sbi(void);
+void run_harts(void);
 void run_refused(void);

@@ -103,6 +103,28 @@ def test_hart_states_and_errors(runs: dict[int, Transcript], harts: int) -> None
     assert errors(found, *suspends) == suspends
 
 
+def test_harts_start_stop_and_start_again() -> None:
+    guest = Conformance.as_guest(cores=0b1110)
+    found = guest.run("harts")
+    for hart in (1, 2):
+        for how in ("", " after stop"):
+            assert (f"start {hart}{how}", "error", 0) in found.counts
+            (started,) = found.calls[f"started {hart}{how}"]
+            assert (started.a0, started.a1) == (SUCCESS, STARTED)
+        assert found.results(f"start {hart} again") == [ALREADY_AVAILABLE] * 2
+        assert [(made.a0, made.a1) for made in found.calls[f"stopped {hart}"]] == [(SUCCESS, STOPPED)] * 2
+    cores = [vcpu.core.hart_id for vcpu in guest.station.manager.vm(1).vcpus]
+    assert cores == [1, 2, 3]
+
+
+def test_a_hypercall_may_come_from_any_hart() -> None:
+    found = Conformance.as_guest().run("harts")
+    for hart in (1, 2):
+        made = found.calls[f"id on {hart}"]
+        assert [(call.number, call.a0, call.changed) for call in made] == [(0x0A00_0108, 0, ())] * 2
+    assert found.data["id"] == (1).to_bytes(8, "little") * 4
+
+
 def test_resets_with_reserved_arguments_are_refused(runs: dict[int, Transcript], harts: int) -> None:
     refused = {
         "reset type": INVALID_PARAM,
