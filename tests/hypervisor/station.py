@@ -36,6 +36,7 @@ class Station:
             on_machine_reset=self.resets.append,
             log=self.log.append,
             timebase=self.machine,
+            zero=self.machine.zero,
         )
         self.firmware = Firmware(
             self.machine.harts, self.machine.memory, UartConsole(self.machine.board.bus), self._machine_reset

@@ -41,7 +41,7 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
         for window in definition.passthrough:
             stage2.map(window.ipa, window.pa, window.length, f"passthrough region {window.ipa:#x}")
         vm = Vm(definition, stage2, GuestMemory(platform.memory, taken), VmConsole())
-        undo.append(vm.release)
+        undo.append(vm.unplug)
         vm.console.output = partial(_show, hypervisor, vm)
         cores = definition.cpu.cores()
         vm.vcpus = [Vcpu(vm, index, hypervisor.cores[core]) for index, core in enumerate(cores)]
@@ -50,7 +50,8 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
             passthrough = frozenset(definition.passthrough_irqs)
             vm.vplic = VPlic(outputs, cores, passthrough, hypervisor.physical_plic, vm.claimed)
         _check_windows(vm)
-        build_devices(vm, Environment(platform.switch, platform.consoles, platform.disks, platform.log, platform.timebase))
+        shared = (platform.switch, platform.consoles, platform.disks, platform.log, platform.timebase)
+        build_devices(vm, Environment(*shared))
     except BaseException as error:
         for step in reversed(undo):
             step()

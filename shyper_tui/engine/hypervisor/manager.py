@@ -231,8 +231,8 @@ class Manager:
             self._hypervisor.on_core(vcpu.core, vcpu.unpause)
 
     def remove(self, vm_id: int) -> None:
-        """Take a VM out of the table at once; its memory returns to the pool, zeroed, when all cores have let go of
-        it."""
+        """Take a VM out of the table at once: its id, disks, irqs and switch ports are free for others. Its memory
+        returns to the pool, zeroed, when all cores have let go of it."""
         if vm_id == MVM_ID:
             raise VmError("VM 0 is the managing VM and cannot be removed")
         entry = self.entry(vm_id)
@@ -242,7 +242,9 @@ class Manager:
             self._forget(entry)
         else:
             vm.cancel_restart()
-            self._halting.halt(vm, Cause.REMOVAL, partial(self._forget, entry))
+            vm.unplug()
+            self._platform.disks.release(entry)
+            self._halting.halt(vm, Cause.REMOVAL, partial(self._dismantle, entry))
         self._log(f"VM {vm_id} ({entry.definition.name}) removed")
         self._platform.on_change()
 
@@ -361,8 +363,9 @@ class Manager:
         if vm is None:
             return
         vm.cancel_restart()
-        vm.reset_devices()
-        vm.release()
+        vm.unplug()
+        for vcpu in vm.vcpus:
+            vcpu.fresh()  # its registers are nobody's on its core
         for region in vm.memory.regions:
             self._platform.clear(region.physical, region.length)
             self.pool.release(region.physical, region.length)

@@ -106,8 +106,12 @@ class Vm:
         if self.vplic is not None:
             self.vplic.reset()
 
-    def release(self) -> None:
-        """Give back what the devices share with other VMs and the host. Once, when the VM goes."""
+    def unplug(self) -> None:
+        """Take all devices away, for good, and give back what they share with other VMs and the host. vCPUs that a
+        core has not let go of find nothing at the devices' addresses."""
+        self.reset_devices()
+        self.resets.clear()
+        self.bus = Bus()
         while self.releases:
             self.releases.pop()()
 
