@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from shyper_tui.ipc.client import Client
 
 T = TypeVar("T")
+
+
+class InOrder(click.Group):
+    """A group that lists its commands as they are defined, not by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 socket_option: Callable[[F], F] = click.option(

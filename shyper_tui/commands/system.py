@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from shyper_tui.commands.engine_access import ask, force_option, json_option, print_json, socket_option
+from shyper_tui.commands.engine_access import InOrder, ask, force_option, json_option, print_json, socket_option
 
 DEFAULT_DAEMON_FILE = "cli-config.json"
 
 
-@click.group("system")
+@click.group("system", cls=InOrder)
 @socket_option
 @click.pass_context
 def command(ctx: click.Context, socket: str | None) -> None:
@@ -28,11 +28,12 @@ def command(ctx: click.Context, socket: str | None) -> None:
 @json_option
 @click.pass_context
 def daemon(ctx: click.Context, file: str, as_json: bool) -> None:
-    """Serve the disks of a daemon's file (`{"mediated": [...]}`, default cli-config.json) to guest VMs.
+    """Serve disks to guest VMs.
 
-    The engine opens the files and serves them itself, so the command ends at once. A VM that is configured afterwards
-    gets the first disk that is free for each of its mediated block devices. What guests write stays in the files;
-    images of the store (`images:...`) are served as copies.
+    CONFIG is a daemon's file, `{"mediated": [...]}`; without it, cli-config.json. The engine opens the files and serves
+    them itself, so the command ends at once. A VM that is configured afterwards gets the first disk that is free for
+    each of its mediated block devices. What guests write stays in the files; images of the store (`images:...`) are
+    served as copies.
     """
     disks = ask(ctx.obj, lambda client: client.system.daemon_file(file), as_json)
     if as_json:
@@ -95,7 +96,10 @@ def test(socket: str | None, as_json: bool) -> None:
 @command.command("update")
 @click.argument("image", metavar="IMAGE", type=click.Path())
 def update(image: str) -> None:
-    """Refused: the hypervisor is part of shyper-tui and not an image that could be replaced."""
+    """Always refused.
+
+    The hypervisor is part of shyper-tui, and not an image that could be replaced.
+    """
     raise click.ClickException(
         f"{image} is not installed: the hypervisor is part of shyper-tui. Install another release of shyper-tui and "
         "start the engine again."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shyper_tui.commands import vm_views
-from shyper_tui.commands.engine_access import ask, force_option, json_option, print_json, socket_option
+from shyper_tui.commands.engine_access import InOrder, ask, force_option, json_option, print_json, socket_option
 
 if TYPE_CHECKING:
     from shyper_tui.ipc.client import Client
@@ -30,7 +30,7 @@ class VmIdOrAll(click.ParamType):  # type: ignore[type-arg]  # generic since cli
 vm_argument = click.argument("vm", metavar="VMID", type=VM_ID)
 
 
-@click.group("vm")
+@click.group("vm", cls=InOrder)
 @socket_option
 @click.pass_context
 def command(ctx: click.Context, socket: str | None) -> None:
@@ -65,9 +65,10 @@ def list_vms(socket: str | None, table: bool, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def config(socket: str | None, file: str, boot: bool, as_json: bool) -> None:
-    """Add a guest VM from a configuration file (Rust-Shyper's JSON; comments are allowed).
+    """Add a guest VM from a configuration file.
 
-    The file is checked first; every finding is told with its line. File names in it are relative to its folder.
+    The format is Rust-Shyper's JSON; comments are allowed. The file is checked first, and every finding is told with
+    its line. File names in it are relative to its folder.
     """
 
     async def add(client: Client) -> VmInfo:
@@ -160,9 +161,10 @@ def delconfig(socket: str | None, vm: int, force: bool, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def getdefconfig(socket: str | None, vm: int, as_json: bool) -> None:
-    """Print a VM's configuration as the JSON that `vm config` reads; for VM 0, that `--mvm` reads.
+    """Print a VM's configuration as JSON.
 
-    File names are absolute. Of a VM that the managing VM configured they are not known, and therefore empty.
+    `vm config` reads it; that of VM 0 is for the option --mvm. File names are absolute. Of a VM that the managing VM
+    configured they are not known, and therefore empty.
     """
     click.echo(ask(socket, lambda client: client.vm.default_config(vm), as_json), nl=False)
 
@@ -171,18 +173,24 @@ def getdefconfig(socket: str | None, vm: int, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def getvmid(socket: str | None, as_json: bool) -> None:
-    """Print the id of the VM on whose behalf commands are given: here always 0, the managing VM."""
+    """Print the id of the commanding VM.
+
+    That is always 0: the engine takes commands on behalf of the managing VM.
+    """
     ask(socket, lambda client: client.system.test(), as_json)
     _show({"id": 0}, "Current VM id is 0", as_json)
 
 
 @command.command("stats")
-@click.argument("vm", type=VmIdOrAll())
+@click.argument("vm", metavar="VMID|all", type=VmIdOrAll())
 @json_option
 @click.pass_obj
 def stats(socket: str | None, vm: int | None, as_json: bool) -> None:
-    """Show counters of a VM, or of all: exits by cause with the host's time for them, interrupts by source, devices,
-    and how long each vCPU was on its core."""
+    """Show counters of a VM, or of all.
+
+    VM exits by cause with the host's time for them, interrupts by source, the devices' counters, and how long each vCPU
+    was on its core.
+    """
 
     async def collect(client: Client) -> list[VmStatistics]:
         return await client.vm.all_statistics() if vm is None else [await client.vm.statistics(vm)]
@@ -199,8 +207,11 @@ def stats(socket: str | None, vm: int | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def faults(socket: str | None, vm: int, as_json: bool) -> None:
-    """Show what the hypervisor recorded of a VM's faults: cause, pc, instruction, addresses, which stage of translation
-    failed at which level and what should have been mapped; and hypercalls that were refused."""
+    """Show what a VM did wrong.
+
+    Of each fault: cause, pc, instruction, addresses, which stage of translation failed at which level, and what should
+    have been mapped there. Then the hypercalls that were refused to it.
+    """
 
     async def collect(client: Client) -> tuple[VmFaults, list[RefusedCall]]:
         recorded = await client.vm.faults(vm)

@@ -113,9 +113,8 @@ def test_running_as_a_module_ignores_modules_of_the_current_folder(tmp_path: Pat
 
 
 def test_the_samples_have_no_errors() -> None:
-    samples = sorted(str(file) for file in (ROOT / "sample_configs").glob("*.json") if file.name != "mvm.json")
-    assert len(samples) >= 3
-    result = shyper("check", "--mvm", "sample_configs/mvm.json", *samples)
+    names = ["linux-guest", "embedded-guest", "daemon"]
+    result = shyper("check", "--mvm", "sample_configs/mvm.json", *[f"sample_configs/{name}.json" for name in names])
     errors = [line for line in result.stderr.splitlines() if "error[" in line]
     assert all("error[file-missing]: The image linux/" in line for line in errors), errors
 
@@ -164,3 +163,14 @@ def test_an_interrupted_fetch_leaves_no_apt_behind(tmp_path: Path, number: signa
     assert "Traceback" not in errors
     assert select.select([apt_process], [], [], 30)[0]  # readable: it has ended
     os.close(apt_process)
+
+
+def test_the_documentation_has_every_command_of_vm_and_system() -> None:
+    from shyper_tui.commands import system, vm
+
+    page = (ROOT / "docs" / "workstation.md").read_text(encoding="utf-8")
+    for group in (vm.command, system.command):
+        for name, command in group.commands.items():
+            assert f"`{group.name} {name}" in page
+            assert not command.get_short_help_str(60).endswith("..."), f"too long for the list: {name}"
+            assert any("--json" in option.opts for option in command.params) or name == "update"

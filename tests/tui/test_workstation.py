@@ -240,6 +240,21 @@ async def test_boot_stop_and_reboot_from_the_list(desk: Desk) -> None:
     await desk.until(lambda: desk.console(1).view.has_focus)
 
 
+async def test_pause_resume_and_shutdown_of_one_vm_from_the_list(desk: Desk) -> None:
+    pane = desk.screen.query(VmListPane).first()
+    pane.table.focus()
+    await desk.key("down", "p")
+    await desk.until(lambda: ("pause", 1) in desk.engine.vm.asked)
+    await desk.until(lambda: "◐ 1  guest-os-0       paused" in pane.table.text)
+    await desk.key("p")
+    await desk.until(lambda: ("resume", 1) in desk.engine.vm.asked)
+    await desk.until(lambda: "● 1  guest-os-0       active" in pane.table.text)
+    await desk.key("d")
+    await desk.until(lambda: ("shutdown", 1) in desk.engine.vm.asked)
+    said = "vm1 guest-os-0 was asked to power off."
+    await desk.until(lambda: any(note.message == said for note in desk.app._notifications))
+
+
 async def test_removing_a_vm_asks_first(desk: Desk) -> None:
     table = desk.screen.query_one(VmListPane).table
     table.focus()
