@@ -27,20 +27,19 @@ def exiter() -> bytes:
     return body.op("addi", rd=S1, rs1=S1, imm=1).op("sd", rs1=S0, rs2=S1, imm=0).jump("call").code()
 
 
-def sleeper(period: int, work: int = 0) -> bytes:
-    """Works `work` ticks, then waits with WFI until `period` ticks after it last woke, or was to; for ever.
+def sleeper(pause: int, work: int = 0) -> bytes:
+    """Works until `work` ticks have passed, then waits `pause` ticks with WFI; for ever.
 
     Leaves how often it woke, and the greatest and the summed lateness in ticks.
     """
-    body = Program(BASE).li(S0, RESULTS).li(T0, 1 << 5).csrw(SIE, T0).li(S1, period).li(S2, work)
+    body = Program(BASE).li(S0, RESULTS).li(T0, 1 << 5).csrw(SIE, T0).li(S1, pause).li(S2, work)
     body.li(A0, 0).li(A1, 0).li(A2, 0).csrr(S3, TIME).label("again").op("add", rd=S3, rs1=S3, rs2=S1).csrw(STIMECMP, S3)
     body.label("wait").op("wfi").csrr(T0, TIME).branch("bltu", T0, S3, "wait")
     body.op("sub", rd=T1, rs1=T0, rs2=S3).op("addi", rd=A0, rs1=A0, imm=1).op("add", rd=A2, rs1=A2, rs2=T1)
     body.branch("bltu", T1, A1, "smaller").op("addi", rd=A1, rs1=T1, imm=0).label("smaller")
     for index, register in enumerate((A0, A1, A2)):
         body.op("sd", rs1=S0, rs2=register, imm=8 * index)
-    body.op("addi", rd=S3, rs1=T0, imm=0)  # a late one does not catch up
-    body.op("add", rd=A3, rs1=T0, rs2=S2).label("work").csrr(T0, TIME).branch("bltu", T0, A3, "work")
+    body.op("add", rd=A3, rs1=T0, rs2=S2).label("work").csrr(S3, TIME).branch("bltu", S3, A3, "work")
     return body.jump("again").code()
 
 
