@@ -14,8 +14,6 @@ MAX_CFG = 16
 MAX_DEVICE_NAME = 31
 MAX_SECTORS = 1 << 40
 """512 TiB; the engine's limit."""
-MAX_DISKS = 16
-"""Mediated disks that the protocol with the managing VM holds."""
 PLIC_LENGTH = 0x60_0000
 _VIRTIO = (T.VIRTIO_BLK, T.VIRTIO_BLK_MEDIATED, T.VIRTIO_NET, T.VIRTIO_CONSOLE)
 _SUPPORTED = (*_VIRTIO, T.SHYPER, T.PLIC)
@@ -106,18 +104,15 @@ def _check_block(device: EmulatedDevice, path: str, report: Report) -> None:
 def _check_disks(config: VmConfig, around: Surroundings, report: Report) -> None:
     """Each mediated block device takes the next disk of the daemon's list, in the order of configuration."""
     offered = around.board.disks
+    if offered is None:
+        return
     used = sum(device.type is T.VIRTIO_BLK_MEDIATED for other in around.others for device in other.emulated_devices)
     for index, device in enumerate(config.emulated_devices):
         if device.type is not T.VIRTIO_BLK_MEDIATED:
             continue
-        path = f"{EMULATED}[{index}].type"
-        if used >= MAX_DISKS:
-            message = f"All {MAX_DISKS} mediated disks that there can be are taken by devices before this one."
-            report.error(path, "no-disk", message, "Remove a mediated block device.")
-        elif offered is not None and used >= offered:
-            message = (
-                f"This device would use disk {used} of the daemon's file, which has {offered} "
-                f"disk{'s' * (offered != 1)}."
-            )
-            report.error(path, "no-disk", message, 'Add a path to "mediated", or remove the device.')
+        if used >= offered:
+            disks = f"{offered or 'no'} disk{'s' * (offered != 1)}"
+            message = f"This would be disk {used} of the daemon's file, which has {disks}; it begins with an empty one."
+            remedy = 'Add a path to "mediated", or remove the device.'
+            report.warning(f"{EMULATED}[{index}].type", "no-disk", message, remedy)
         used += 1

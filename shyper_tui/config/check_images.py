@@ -24,7 +24,10 @@ def check_images(config: VmConfig, around: Surroundings, report: Report) -> None
     image, folder = config.image, around.folder
     ram = list(ram_ranges(config))
     loaded: list[Range] = []
-    if image.kernel_filename or not around.mvm:  # the MVM's kernel may come from elsewhere
+    if not image.kernel_load_ipa:
+        message = "The kernel has no load address."
+        report.error("image.kernel_load_ipa", "no-address", message, "Give an address within the memory regions.")
+    elif image.kernel_filename or not around.mvm:  # the MVM's kernel may come from elsewhere
         size = _check_kernel(config, report, folder)
         loaded.append(_loaded(image.kernel_load_ipa, size, "the kernel", "image.kernel_load_ipa"))
     if image.device_tree_load_ipa:

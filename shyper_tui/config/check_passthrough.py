@@ -39,7 +39,7 @@ def _check_target(device: PassthroughDevice, path: str, around: Surroundings, re
     if device.base_pa % _PAGE:
         message = f'The physical address of "{device.name}" is not at a page of 4 KiB.'
         report.error(where, "unaligned", message, f"Use {device.base_pa // _PAGE * _PAGE:#x}.")
-    if device.base_pa < board.ram_start + board.ram_length and board.ram_start < device.base_pa + device.length:
+    if device.base_pa + device.length > board.ram_start:
         message = f'"{device.name}" would give the machine\'s own memory to the VM.'
         report.error(where, "passthrough-ram", message, "Pass device registers through, not memory.")
         return
@@ -52,24 +52,23 @@ def _check_target(device: PassthroughDevice, path: str, around: Surroundings, re
         message = f"The machine has no device at {device.base_pa:#x}; the VM would get access faults there."
         report.warning(where, "no-such-device", message, "Correct the address, or remove the entry.")
     elif not around.mvm:
-        _check_shared(device, where, around, report)
+        _check_owners(device, where, around, report)
         direct = next((window.name for window in there if window.dma), None)
         if direct is not None:
             message = f"The {direct} uses physical addresses: it cannot reach the VM's memory, and can reach all other."
             report.warning(where, "passthrough-dma", message, "Use an emulated device instead.")
 
 
-def _check_shared(device: PassthroughDevice, where: str, around: Surroundings, report: Report) -> None:
-    end = device.base_pa + device.length
-    owners = ["the managing VM"] if any(
-        base < end and device.base_pa < base + length for base, length in around.board.mvm_windows
-    ) else []
-    owners += [
-        other.name
-        for other in around.others
-        for their in other.passthrough_devices
-        if their.base_pa < end and device.base_pa < their.base_pa + their.length
-    ]
-    if owners:
-        message = f"{owners[0][0].upper() + owners[0][1:]} has the device at {device.base_pa:#x}, too."
+def _check_owners(device: PassthroughDevice, where: str, around: Surroundings, report: Report) -> None:
+    for other in around.others:
+        if any(_meet(device, their.base_pa, their.length) for their in other.passthrough_devices):
+            message = f"The device at {device.base_pa:#x} is passed through to {other.name}."
+            report.error(where, "device-taken", message, "Take it away there, or use another device.")
+            return
+    if any(_meet(device, base, length) for base, length in around.board.mvm_windows):
+        message = f"The managing VM has the device at {device.base_pa:#x}, too."
         report.warning(where, "passthrough-shared", message, "Two drivers disturb each other: leave it to one VM.")
+
+
+def _meet(device: PassthroughDevice, base: int, length: int) -> bool:
+    return base < device.base_pa + device.length and device.base_pa < base + length

@@ -43,7 +43,7 @@ def check_portable(config: VmConfig, around: Surroundings, report: Report) -> No
 
 def _check_vm(config: VmConfig, report: Report) -> None:
     if config.type is VmType.FREERTOS:
-        message = "Rust-Shyper's hypervisor panics on VM_T_FREERTOS; here it is started as Linux is."
+        message = "Rust-Shyper's hypervisor panics on VM_T_FREERTOS; here it is started as VM_T_BARE_MATEL_APP is."
         report.portable("type", "freertos", message, "Use VM_T_BARE_MATEL_APP for it.")
     if config.type is VmType.BARE_METAL:
         message = "Rust-Shyper gives a bare-metal VM the managing VM's CSRs, so it crashes at once beside Linux."
@@ -64,9 +64,6 @@ def _check_vm(config: VmConfig, report: Report) -> None:
 def _check_kernel(config: VmConfig, folder: Path, report: Report) -> None:
     image = config.image
     name, where = image.kernel_filename, "image.kernel_filename"
-    if image.kernel_load_ipa == 0:
-        message = "Rust-Shyper panics when the kernel's load address is 0."
-        report.portable("image.kernel_load_ipa", "kernel-at-zero", message, "Use another address for it.")
     if image.kernel_entry_point and image.kernel_entry_point != image.kernel_load_ipa:
         message = f"Rust-Shyper ignores the entry point and starts at the load address {image.kernel_load_ipa:#x}."
         report.portable("image.kernel_entry_point", "entry-ignored", message, "Let the kernel start there for it.")

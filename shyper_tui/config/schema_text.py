@@ -18,7 +18,7 @@ DESCRIPTIONS = {
     "id": "Not used; VMs get the lowest free id.",
     "name": "1 to 31 bytes.",
     "type": "VM_T_LINUX starts with the hart's id in a0 and the device tree's address in a1. VM_T_BARE_MATEL_APP "
-    "starts without a device tree. VM_T_FREERTOS starts as Linux does.",
+    "and VM_T_FREERTOS start without a device tree, with the end of memory in sp.",
     "cmdline": "The guest's command line, at most 1024 bytes; `bootargs` of its device tree.",
     "image": "Files, and where they go in the guest. Names are relative to this file, absolute, start with `~/`, or "
     "are `images:NAME` for an image of `shyper-tui images list`.",

@@ -96,13 +96,18 @@ def _configured(file: Path, disk: Path | None) -> MvmPlan:
 
 
 def read_configuration(
-    text: str, file: str, others: list[VmConfig] | None = None, mvm: bool = False, folder: Path | None = None
+    text: str,
+    file: str,
+    others: list[VmConfig] | None = None,
+    mvm: bool = False,
+    folder: Path | None = None,
+    board: config.Board = config.DEFAULT_BOARD,
 ) -> VmConfig:
-    """The VM of a configuration's text; EngineError with every diagnostic when it has errors."""
+    """The VM of a configuration's text for a machine; EngineError with every diagnostic when it has errors."""
     reading = config.read_vm(text, file)
     found = list(reading.diagnostics)
     if reading.value is not None:
-        found += config.check_vm(reading.value, others=others or [], folder=folder, mvm=mvm)
+        found += config.check_vm(reading.value, board, others or [], folder, mvm)
     if reading.value is None or config.has_errors(found):
         raise refuse(found, file)
     return reading.value

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from shyper_tui.config import VmConfig
+from shyper_tui.config import DEFAULT_BOARD, VmConfig
 from shyper_tui.config.writer import write_vm
 from shyper_tui.engine import vm_counters
 from shyper_tui.engine.board.virtio.backend import Backend
@@ -101,8 +101,10 @@ class VmControl:
     def config(self, text: str, directory: str, file: str) -> VmInfo:
         """Adds a guest VM from a configuration's text."""
         folder = Path(directory)
-        others = [config for other, (_, config) in self._known(self._configs).items() if other != MVM_ID]
-        wanted = read_configuration(text, file, others, folder=folder)
+        known = {vm: config for vm, (_, config) in self._known(self._configs).items()}
+        managing = known.pop(MVM_ID, None)
+        board = DEFAULT_BOARD.beside(managing) if managing is not None else DEFAULT_BOARD
+        wanted = read_configuration(text, file, list(known.values()), folder=folder, board=board)
         kernel, ramdisk = vm_files(wanted, folder)
         overlay = device_tree_overlay(wanted, folder)
         try:

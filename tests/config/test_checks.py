@@ -200,7 +200,7 @@ def test_other_vms_share_names_addresses_consoles_and_memory(folder: Path) -> No
         ("name-taken", Severity.WARNING),
         ("mac-clash", Severity.WARNING),
         ("console-taken", Severity.WARNING),
-        ("passthrough-shared", Severity.WARNING),
+        ("device-taken", Severity.ERROR),
         ("irq-taken", Severity.ERROR),
     ]
     text, line, column = edit('"region": [{', '"region": «[{')
@@ -224,21 +224,6 @@ def test_files_are_looked_up_in_the_folder_of_the_configuration(folder: Path, tm
     vm = read_vm(absolute, "elsewhere/vm.json").value
     assert vm is not None
     assert check_vm(vm, BOARD) == []
-
-
-@pytest.mark.parametrize(("name", "mvm"), [("linux-guest", False), ("embedded-guest", False), ("mvm", True)])
-def test_the_samples_are_correct_but_for_images_not_fetched(
-    name: str, mvm: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images = tmp_path / "images" / "linux"
-    images.mkdir(parents=True)
-    (images / "Image").write_bytes(linux_image())
-    (images / "initramfs.cpio").write_bytes(bytes(0x1000))
-    monkeypatch.setattr("shyper_tui.images.store.user_cache_dir", lambda _name: str(tmp_path))
-    file = sample_path(name)
-    vm = read_vm(file.read_text(), str(file)).value
-    assert vm is not None
-    assert check_vm(vm, mvm=mvm) == []
 
 
 def test_an_unknown_sample_is_named() -> None:
