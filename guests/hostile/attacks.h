@@ -21,6 +21,10 @@ void attack_dma(void);
 void attack_notify(void);
 void attack_net_flood(void);
 void attack_console_flood(void);
+/* heavy_attacks.c */
+void attack_heavy_text(void);
+void attack_heavy_disk(void);
+void attack_heavy_frames(void);
 /* page_attacks.c */
 void attack_page_tables(void);
 void attack_satp(void);

@@ -30,7 +30,7 @@ PATTERN_AT, PATTERN = 32 << 20, bytes(range(256)) * (16 << 10)
 
 ATTACKS = [
     *("hypercalls", "mmio", "execute-devices", "rings", "dma", "notify", "net-flood", "page-tables", "satp", "ipis"),
-    "console-flood",
+    *("console-flood", "heavy-text", "heavy-disk", "heavy-frames"),
     *("vplic", "timers", "timer-stuck", "sbi", "fences", "debug-console", "harts", "suspend", "reset", "power-off"),
     *("ecalls", "wfi", "trap-to-itself", "trap-to-nowhere", "trap-misaligned", "trap-to-device", "jump-to-nowhere"),
     *("csrs", "privileged", "changing-code", "random-code"),
