@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from shyper_tui.engine.board.memory_map import RAM_BASE
+from shyper_tui.engine.board.memory_map import RAM_BASE, VIRTIO_SLOTS
 from shyper_tui.engine.board.virt_tree import virt_tree
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
+from shyper_tui.engine.board.virtio.entropy import Entropy
 from shyper_tui.engine.clock import Clock
 from shyper_tui.engine.firmware.console import UartConsole
 from shyper_tui.engine.firmware.firmware import Firmware
@@ -73,6 +74,7 @@ class ShyperMachine:
             core=core,
         )
         machine, cpu = self.machine, Cpu()
+        machine.board.connect(VIRTIO_SLOTS - 1, Entropy(self._seed))
         tree = virt_tree(harts=HARTS, ram_size=MEMORY, isa=cpu.isa, mmu_type=cpu.mmu_type)
         self.platform = Platform(
             memory=machine.memory,
