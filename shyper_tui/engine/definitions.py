@@ -87,7 +87,7 @@ def configuration(made: VmDefinition, kernel: str = "", ramdisk: str = "") -> Vm
         cpu=config.CpuConfig(made.cpu.num, made.cpu.allocate_bitmap, made.cpu.master),
         emulated_devices=tuple(
             config.EmulatedDevice(
-                device.name, device.base_ipa, device.length, device.irq_id, _named_type(device), tuple(device.cfg_list)
+                device.name, device.base_ipa, device.length, device.irq_id, _named_type(device), _settings(device)
             )
             for device in made.devices
         ),
@@ -99,6 +99,23 @@ def configuration(made: VmDefinition, kernel: str = "", ramdisk: str = "") -> Vm
             for entry in made.dtb_devices
         ),
     )
+
+
+_SETTINGS = {
+    DeviceType.PLIC: 0,
+    DeviceType.SHYPER: 0,
+    DeviceType.VIRTIO_BLK: 2,
+    DeviceType.VIRTIO_CONSOLE: 2,
+    DeviceType.VIRTIO_NET: 6,
+}
+"""How many entries of `cfg_list` have a meaning."""
+
+
+def _settings(device: EmulatedDevice) -> tuple[int, ...]:
+    """The device's `cfg_list` without the zeros that the configuration hypercall fills its 16 entries with."""
+    meant = next((count for kind, count in _SETTINGS.items() if kind == device.type), len(device.cfg_list))
+    values = tuple(device.cfg_list)
+    return values if any(values[meant:]) else values[:meant]
 
 
 def _named_type(device: EmulatedDevice) -> config.EmuDeviceType:

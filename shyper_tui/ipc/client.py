@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -50,8 +50,9 @@ EXPECT_LIMIT = 4 * 1024 * 1024
 class VmCalls:
     """`client.vm`: the virtual machines. VM 0 is the managing VM, 1 to 7 are guests."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, removed: Callable[[int], None]) -> None:
         self._request = connection.request
+        self._removed = removed
 
     async def list(self) -> list[VmInfo]:
         """All configured VMs by id. Waits while the engine is booting."""
@@ -94,10 +95,12 @@ class VmCalls:
     async def remove(self, vm: int) -> None:
         """Stops and removes a guest VM; its id and memory are free again."""
         await self._request("vm.remove", vm=vm)
+        self._removed(vm)
 
     async def delete(self, vm: int, force: bool = False) -> None:
         """Takes back the configuration of a guest VM that does not run; by `force` also of one that does."""
         await self._request("vm.delete", vm=vm, force=force)
+        self._removed(vm)
 
     async def default_config(self, vm: int) -> str:
         """The VM's configuration as JSON text, which `config` accepts for a guest VM; for VM 0 as `--mvm` does."""
@@ -172,6 +175,10 @@ class ConsoleCalls:
         """What is kept of the console from `offset` on (the engine keeps the last MiB)."""
         return from_wire(ConsoleChunk, await self._connection.request("console.read", vm=vm, offset=offset))
 
+    def forget(self, vm: int) -> None:
+        """The VM is gone: what `expect` has seen of it does not matter for the next one with this id."""
+        self._expected.pop(vm, None)
+
     def stream(self, vm: int, offset: int = 0) -> AsyncGenerator[ConsoleChunk, None]:
         """The console from `offset` on, for ever; ends when the VM is removed or the engine is gone. A consumer that
         is too slow misses bytes: then a chunk's offset lies beyond the end of the one before."""
@@ -216,8 +223,8 @@ class Client:
         self._connection = connection
         self._process = process
         self.welcome = welcome
-        self.vm = VmCalls(connection)
         self.console = ConsoleCalls(connection)
+        self.vm = VmCalls(connection, self.console.forget)
         self.system = SystemCalls(connection)
         self.closed: asyncio.Future[WorkerExit]
         """Set when the engine is gone: exit status and last log lines (status None when only attached)."""

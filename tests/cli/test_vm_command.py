@@ -184,6 +184,20 @@ def test_getdefconfig_of_the_managing_vm_is_the_built_in_one(engine: RunningEngi
     assert (status, errors) == (0, ""), out
 
 
+def test_a_vm_of_the_managing_vm_is_controlled_as_any_other(engine: RunningEngine) -> None:
+    engine.expect(0, "mvm# ", typed="shyper system daemon 2048\n")
+    assert "Config VM [2] successfully" in engine.expect(0, "mvm# ", typed="shyper vm config made\n")
+    assert engine.shyper("vm", "boot", "2")[0] == 0
+    engine.expect(2, "gvm# ", new=True)
+    printed = json.loads(engine.shyper("vm", "getdefconfig", "2")[1])
+    assert (printed["name"], printed["image"]["kernel_filename"]) == ("made", "")  # the file was read by VM 0
+    devices = printed["emulated_device"]["emulated_device_list"]
+    assert [len(device["cfg_list"]) for device in devices] == [0, 2, 6, 2]
+    assert len(engine.json("vm", "stats", "2")["vcpus"]) == 3
+    assert engine.shyper("vm", "remove", "2")[0] == 0
+    assert "made" not in engine.expect(0, "mvm# ", typed="shyper vm list\n")
+
+
 def test_getvmid_is_the_managing_vm(engine: RunningEngine) -> None:
     assert engine.shyper("vm", "getvmid") == (0, "Current VM id is 0\n", "")
     assert engine.json("vm", "getvmid") == {"id": 0}

@@ -100,7 +100,7 @@ async def test_a_guest_can_be_stopped_removed_and_come_again(client: Client, tmp
     configured = await client.vm.config_file(SAMPLE)
     assert (configured.id, configured.state) == (1, "pending")
     await client.vm.boot(1)
-    await client.console.expect(1, "gvm# ", timeout=30, offset=0)
+    await client.console.expect(1, "gvm# ", timeout=30)
     assert (tmp_path / "logs" / "vm1-2.log").exists()
 
 
