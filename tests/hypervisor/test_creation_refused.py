@@ -170,6 +170,25 @@ def test_a_device_that_does_dma_is_for_the_managing_vm_alone() -> None:
     station.manager.add(idle_mvm(), SPIN)
 
 
+def test_memory_of_the_managing_vm_is_where_its_devices_find_it() -> None:
+    """Their DMA goes to guest-physical addresses as they are."""
+    station = Station()
+    for start in (0x8000_0000, 0xBFF0_0000, 0xC000_0000):
+        definition = replace(idle_mvm(), memory=[MemoryRegion(start, 64 * MIB)], kernel_load_ipa=start)
+        definition.device_tree_load_ipa = 0
+        with pytest.raises(VmError, match=r"DMA of its devices needs; memory for VMs is 0x90000000\.\.0xc0000000"):
+            station.manager.add(definition, SPIN)
+    vm = station.manager.add(idle_mvm(), SPIN)
+    assert [(region.ipa, region.physical) for region in vm.memory.regions] == [(0x9000_0000, 0x9000_0000)]
+
+
+def test_a_mac_address_that_another_vm_has_is_told() -> None:
+    station = Station()
+    station.manager.add(guest(1, 0b0010, devices=[PLIC, CONSOLE, NET]), SPIN)
+    station.manager.add(devices(NET), SPIN)
+    assert "VM 2 and VM 1 have the same MAC address 02:00:00:00:00:01: give one of them another" in station.log
+
+
 def test_a_mistake_in_hypercalls_is_minus_one_at_the_first_piece_of_the_kernel() -> None:
     """The managing VM is told and goes on; the configuration can be deleted and made again."""
     mvm = Caller(Station())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shyper_tui.engine.hypervisor.definition import DeviceType, VmDefinition, VmError
+from shyper_tui.engine.hypervisor.definition import DeviceType, MemoryRegion, VmDefinition, VmError
 from shyper_tui.engine.hypervisor.definition_check import check
 from shyper_tui.engine.hypervisor.devices.environment import Environment
 from shyper_tui.engine.hypervisor.devices.table import build_devices
@@ -33,8 +33,7 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
         undo.append(stage2.free)
         taken: list[RamRegion] = []
         for region in definition.memory:
-            identity = definition.id == MVM_ID and pool.allocate_at(region.ipa_start, region.length)
-            physical = region.ipa_start if identity else pool.allocate(region.length, region.ipa_start)
+            physical = _allocate(definition, region, pool)
             undo.append(partial(pool.release, physical, region.length))
             taken.append(RamRegion(region.ipa_start, physical, region.length))
             stage2.map(region.ipa_start, physical, region.length, f"memory region {region.ipa_start:#x}")
@@ -59,6 +58,21 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
             raise VmError(f"VM {definition.name} cannot be made: {error}") from None
         raise
     return vm
+
+
+def _allocate(definition: VmDefinition, region: MemoryRegion, pool: Pool) -> int:
+    """Machine-physical memory for a region. The managing VM's has the guest's addresses: its passthrough devices do DMA
+    there, and there is no IOMMU to translate."""
+    if definition.id == MVM_ID:
+        if pool.allocate_at(region.ipa_start, region.length):
+            return region.ipa_start
+        if definition.passthrough:
+            raise VmError(
+                f"memory region {region.ipa_start:#x} of VM {definition.name}, {region.length >> 20} MiB, is not in "
+                f"free memory of the machine at that address, which DMA of its devices needs; memory for VMs is "
+                f"{pool.base:#x}..{pool.base + pool.length:#x}"
+            )
+    return pool.allocate(region.length, region.ipa_start)
 
 
 def _show(hypervisor: Hypervisor, vm: Vm, data: bytes) -> None:

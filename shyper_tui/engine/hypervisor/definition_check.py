@@ -202,5 +202,21 @@ def _check_passthrough_irqs(definition: VmDefinition, hypervisor: Hypervisor) ->
             raise VmError(f"irq {irq} for VM {definition.name} belongs to VM {owner.id} already")
 
 
+def shared_macs(definition: VmDefinition, hypervisor: Hypervisor) -> list[str]:
+    """A sentence for each network device whose MAC address another VM's has, too: no mistake that harms others, but
+    frames reach only one of them."""
+    others = {mac: vm.id for vm in hypervisor.manager.vms() if vm.id != definition.id for mac in _macs(vm.definition)}
+    return [
+        f"VM {definition.id} and VM {others[mac]} have the same MAC address {mac.hex(':')}: give one of them another"
+        for mac in _macs(definition)
+        if mac in others
+    ]
+
+
+def _macs(definition: VmDefinition) -> list[bytes]:
+    nets = [device for device in definition.devices if device.type == DeviceType.VIRTIO_NET]
+    return [bytes(value & 0xFF for value in device.cfg_list[:6]) for device in nets]
+
+
 def _overlap(base: int, length: int, other_base: int, other_length: int) -> bool:
     return base < other_base + other_length and other_base < base + length

@@ -16,6 +16,7 @@ from shyper_tui.engine.firmware.sbi import HsmState, ResetType
 from shyper_tui.engine.hypervisor import builder
 from shyper_tui.engine.hypervisor.audit import new_audit
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, VmType
+from shyper_tui.engine.hypervisor.definition_check import shared_macs
 from shyper_tui.engine.hypervisor.halting import Cause, Halting
 from shyper_tui.engine.hypervisor.images import Images
 from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE, TICKS_PER_SECOND
@@ -123,6 +124,8 @@ class Manager:
         if entry.vm is None:
             entry.vm = builder.build(copy.deepcopy(entry.definition), self._hypervisor, self.pool, self.pages)
             self._log(f"VM {vm_id} ({entry.definition.name}) created on cores {entry.definition.cpu.cores()}")
+            for sentence in shared_macs(entry.definition, self._hypervisor):
+                self._log(sentence)
             self._platform.on_change()
         return entry.vm
 
