@@ -249,6 +249,18 @@ def test_input_typed_into_a_pane_waits_for_room_and_none_of_it_is_lost() -> None
     assert pair.pane.waiting == 0
 
 
+def test_typed_input_stays_for_an_sbi_console_until_the_guest_has_a_driver() -> None:
+    hub, pane = ConsoleHub(), VmConsole()
+    guest = End(hub, GVM_END, MVM_END, ManualTimebase(), pane)
+    pane.type(b"for SBI, for virtio")
+    assert pane.take(9) == b"for SBI, "
+    guest.start()
+    assert (pane.waiting, guest.read()) == (0, b"for virtio")
+    guest.put(mmio.Status, 0)
+    pane.type(b"SBI again")
+    assert (pane.take(100), guest.console.waiting) == (b"SBI again", 0)
+
+
 def test_a_console_paired_with_itself_hears_itself() -> None:
     hub, timebase = ConsoleHub(), ManualTimebase()
     end = End(hub, GVM_END, GVM_END, timebase).start()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from shyper_tui.engine.firmware.sbi import Extension, HsmState
 from shyper_tui.engine.hypervisor.vm import VmState
 from tests.hypervisor.caller import ECALL, PROGRAM, WFI, Call, Caller, addi, auipc, sd
+from tests.hypervisor.programs import Program
 from tests.hypervisor.station import Station
 from tests.hypervisor.station import guest as small_guest
 from tests.hypervisor.test_mmio import csrrs, csrrw, lui, word
+from tests.hypervisor.workloads import BASE, boot
 
 TIME, IPI, RFENCE, HSM, SRST, DBCN = (
     int(extension)
@@ -38,6 +42,31 @@ def test_probe(guest: Caller) -> None:
     absent = [9, 15, 0x504D55, 0x53555350, 0x43505043, 0x4E41434C, 0x535441, 0xFFFF_FFFF_0000_0010]
     results = guest.perform(*[Call(0x10, 3, (extension,)) for extension in (*present, *absent)])
     assert results == [(0, 1)] * len(present) + [(0, 0)] * len(absent)
+
+
+def test_a_hypercall_writes_a0_alone(guest: Caller) -> None:
+    get_vm_id, absent = 0x0A00_0108, 0x0A00_FFFF
+    calls = [Call(get_vm_id, 0, (TEXT, 0x77)), Call(absent, 0, (1, 0x77)), Call(get_vm_id, 0, (0x7000_0000, 0x77))]
+    assert guest.perform(*calls) == [(0, 0x77), (-1, 0x77), (-1, 0x77)]
+    assert guest.vm.memory.read_u64(TEXT) == 1
+
+
+@pytest.mark.parametrize("number", [0x10, 0x54494D45, 0x735049, 1, 0x504D55, 0x0A00_0108])
+def test_a_call_keeps_every_register_but_a0_and_a1(number: int) -> None:
+    kept = [register for register in range(1, 32) if register not in (10, 11)]
+    body = Program(BASE)
+    for register in kept:
+        body.li(register, 0x1111 * register)
+    body.li(10, 0).li(11, 0).li(17, number).li(16, 0).op("ecall")
+    body.op("add", rd=10, rs1=1, rs2=0).op("auipc", rd=1, imm=0x1000)
+    at = body.here - 4 + 0x1000
+    for index, register in enumerate(kept):
+        body.op("sd", rs1=1, rs2=10 if register == 1 else register, imm=8 * index)
+    station = Station(ram=1 << 30)
+    vm = boot(station, 1, body.label("end").op("wfi").jump("end").code())
+    station.run(300_000)
+    expected = [0 if register == 16 else number if register == 17 else 0x1111 * register for register in kept]
+    assert list(struct.unpack("<29Q", vm.memory.read(at, 8 * 29))) == expected
 
 
 def test_unknown_extensions_and_functions_are_not_supported(guest: Caller) -> None:
@@ -150,8 +179,7 @@ def test_the_debug_console_reads_guest_physical_memory_and_nothing_else(guest: C
 
 def test_typed_bytes_arrive_through_the_debug_console(guest: Caller) -> None:
     console = guest.vm.console
-    console.on_input = None  # no driver has taken the console device
-    console.type(b"xyz")
+    console.type(b"xyz")  # no driver has taken the console device
     assert guest.perform(Call(DBCN, 1, (2, TEXT, 0)), Call(2), Call(2)) == [(0, 2), (ord("z"), 0), (-1, 0)]
     assert guest.vm.memory.read(TEXT, 2) == b"xy"
 

@@ -34,7 +34,7 @@ class Console(Backend):
 
     * `forward`, too, gets what the guest transmits, and says how many bytes it took. What it did not take is held, and
       the buffer with it, until `resume_output`: so the guest waits for a slow reader. `on_output` is never held up.
-    * `on_room` is called when the guest has taken input.
+    * `on_room` is called when the guest's driver begins, and whenever it has taken input.
     * `timebase` bounds how fast the guest can make the host work (`Pace`).
 
     `received_` counters are bytes that reached the guest, `sent_` those it transmitted.
@@ -137,6 +137,7 @@ class Console(Backend):
 
     def activated(self) -> None:
         self.kick(RECEIVEQ)
+        self.on_room()
 
     def reset(self) -> None:
         self._output = None

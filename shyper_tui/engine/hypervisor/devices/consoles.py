@@ -48,8 +48,11 @@ class Pairing:
             console.push(kept)
 
     def typed(self) -> None:
-        """Bytes wait in the workstation's pane: as many as there is room for go to the console."""
-        if self._pane is not None and self._pane.waiting:
+        """Bytes wait in the workstation's pane: as many as there is room for go to the console.
+
+        Until the guest has a driver for it they stay there, for an SBI console to take.
+        """
+        if self._pane is not None and self._pane.waiting and self.console.ready:
             self.console.receive(self._pane.take(max(0, self.console.room)))
 
     def resized(self, columns: int, rows: int) -> None:
