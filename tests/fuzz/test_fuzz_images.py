@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shyper_tui import images
 from shyper_tui.engine.hypervisor.definition import VmError
+from shyper_tui.engine.hypervisor.images import plan_kernel
 from tests.config.files import elf, linux_image
 from tests.fuzz.cases import fuzz, numbers
 from tests.fuzz.puppet import JUMP_TO_SELF, Puppets
@@ -78,3 +79,16 @@ def test_any_kernel_is_refused_or_hurts_its_own_vm_alone(
 @fuzz("device tree overlays", share=0.05, quick=50, overlay=overlays)
 def test_any_overlay_is_merged_or_refused(puppets: Puppets, overlay: bytes) -> None:
     try_vm(puppets, JUMP_TO_SELF, b"", overlay)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sentence"),
+    [
+        (ELF[:121], "cut short"),
+        (ELF[:56] + struct.pack("<H", 65) + ELF[58:], "65 segments"),
+        (ELF[:104] + struct.pack("<Q", 8) + ELF[112:], "larger in the file than in memory"),
+    ],
+)
+def test_what_a_fuzzer_found_in_elf_files(kernel: bytes, sentence: str) -> None:
+    with pytest.raises(VmError, match=sentence):
+        plan_kernel(kernel, GUEST_BASE, 0)

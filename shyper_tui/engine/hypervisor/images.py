@@ -9,6 +9,7 @@ from typing import Any
 from shyper_tui.engine.hypervisor.definition import VmError
 
 EM_RISCV = "EM_RISCV"
+MAX_SEGMENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,7 @@ def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPla
         elf = ELFFile(io.BytesIO(bytes(kernel)))
         if elf["e_machine"] != EM_RISCV or elf.elfclass != 64:
             raise VmError("the kernel is an ELF file, but not for 64-bit RISC-V")
-        loads = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD" and segment["p_memsz"]]
-        if not loads:
-            raise VmError("the kernel is an ELF file without anything to load")
+        loads = _loads(elf, len(kernel))
         lowest = min(segment["p_paddr"] for segment in loads)
         segments = [
             Segment(
@@ -86,6 +85,20 @@ def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPla
         return LoadPlan(segments, load_ipa + start - lowest)
     except (ELFError, KeyError, ValueError, OverflowError) as error:
         raise VmError(f"the kernel's ELF headers cannot be read: {error}") from None
+
+
+def _loads(elf: Any, size: int) -> list[Any]:
+    """The segments to be loaded of an ELF file of `size` bytes."""
+    if elf.num_segments() > MAX_SEGMENTS:
+        raise VmError(f"the kernel is an ELF file with {elf.num_segments()} segments; at most {MAX_SEGMENTS} are read")
+    loads = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD" and segment["p_memsz"]]
+    if not loads:
+        raise VmError("the kernel is an ELF file without anything to load")
+    if any(segment["p_offset"] + segment["p_filesz"] > size for segment in loads):
+        raise VmError("the kernel is an ELF file that is cut short: a segment ends behind the end of the file")
+    if any(segment["p_filesz"] > segment["p_memsz"] for segment in loads):
+        raise VmError("the kernel is an ELF file with a segment that is larger in the file than in memory")
+    return loads
 
 
 def _physical_entry(entry: int, loads: list[Any]) -> int:
