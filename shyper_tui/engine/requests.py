@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LARGEST_TEXT = 256 * 1024
+"""Characters of a configuration; the largest that fits all limits has some ten thousand."""
+
 
 class Arguments:
     """A request's arguments, checked as they are taken."""
@@ -38,7 +41,10 @@ class Arguments:
     @property
     def document(self) -> tuple[str, str, str]:
         """A file's text, the folder for its relative names, and its own name."""
-        return self.take("text", str), self.take("directory", str), self.take("file", str)
+        text = self.take("text", str)
+        if len(text) > LARGEST_TEXT:  # the machine stands still while it is read
+            raise EngineError("bad-arguments", f"the text has {len(text)} characters; {LARGEST_TEXT} are the limit")
+        return text, self.take("directory", str), self.take("file", str)
 
 
 Action = Callable[["Workstation", Arguments], Any]

@@ -76,8 +76,9 @@ def test_the_managing_vm_is_asked_and_the_guests_follow(start: Start) -> None:
         engine.expect(vm, prompt)
 
 
-def test_shutdown_by_force_stops_everything_at_once(start: Start) -> None:
-    engine = start()
+@pytest.mark.parametrize("mvm_off", ["stay", "end", "restart"])
+def test_shutdown_by_force_stops_everything_at_once(start: Start, mvm_off: str) -> None:
+    engine = start(mvm_off=mvm_off)
     assert engine.shyper("system", "shutdown", "-f") == (0, "The machine is off.\n", "")
     assert [vm["state"] for vm in engine.json("vm", "list")] == ["pending", "pending"]
     assert engine.machine() == "stopped"

@@ -108,6 +108,12 @@ async def test_a_peer_that_leaves_while_it_is_served_disturbs_nobody(client: Cli
     await client.console.expect(1, "gvm# ", timeout=30)
 
 
+async def test_a_configuration_that_is_far_too_long_is_not_read(client: Client) -> None:
+    for request in (client.vm.config, client.system.daemon):
+        with pytest.raises(EngineError, match="the text has 4000000 characters; 262144 are the limit"):
+            await request("[" * 4_000_000)
+
+
 def test_the_tables_of_requests_agree() -> None:
     assert {*SETTLING, *NEEDING_POWER} <= set(ACTIONS)
 

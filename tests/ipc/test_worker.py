@@ -235,6 +235,12 @@ async def test_options_that_do_not_exist_are_named(tmp_path: Path) -> None:
         await Client.start({"vms": 5})
 
 
+async def test_an_option_with_a_word_that_does_not_exist_is_a_failed_machine(tmp_path: Path) -> None:
+    async with await Client.start(options(tmp_path, mvm_off="explode")) as client:
+        status = await asyncio.wait_for(client.wait_state("failed"), 30)
+        assert status.message == "mvm_off is one of stay, end, restart, not 'explode'"
+
+
 async def test_an_engine_that_cannot_listen_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shyper_tui.ipc.process.to_wire", lambda value: {"clock": 5})
     with pytest.raises(EngineError, match=r"status 2\): the options cannot be read: EngineOptions\.clock"):
