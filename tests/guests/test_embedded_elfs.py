@@ -24,9 +24,13 @@ BUILD = Path(__file__).resolve().parents[2] / "guests" / "build.py"
 ROOT = BUILD.parents[1]
 LOAD_ADDRESS = {
     "supervisor": 0x9000_0000, "guest": 0x8020_0000, "conformance": 0x9000_0000, "hostile": 0x8020_0000,
+    "hypervisor_bench": 0x9000_0000,
 }  # fmt: skip
-FOR_TESTS = {"conformance", "hostile"}
+FOR_TESTS = {"conformance", "hostile", "linux_soak"}
 """Programs that do not come with the package."""
+EMBEDDED = {"supervisor", "guest"}
+LINUX = ["linux_bench", "linux_soak"]
+"""Processes of Linux."""
 BENCH = ["coremark_like", "sieve_sort", "memory", "recursion"]
 QEMU = shutil.which("qemu-system-riscv64")
 needs_qemu = pytest.mark.skipif(QEMU is None, reason="qemu-system-riscv64 is not installed")
@@ -40,7 +44,7 @@ def elf_name(program: str) -> str:
     """The file's path in the project."""
     if program in FOR_TESTS:
         return f"tests/programs/{program}.elf"
-    folder = "images/embedded" if program in LOAD_ADDRESS else "bench/programs"
+    folder = "images/embedded" if program in EMBEDDED else "bench/programs"
     return f"shyper_tui/{folder}/{program}.elf"
 
 
@@ -68,6 +72,16 @@ def test_program_is_a_small_riscv_elf_at_its_load_address(program: str) -> None:
     assert len(data) < 96 * 1024
 
 
+@pytest.mark.parametrize("program", LINUX)
+def test_a_process_of_linux_needs_no_library(program: str) -> None:
+    data = (ROOT / elf_name(program)).read_bytes()
+    elf = ELFFile(io.BytesIO(data))
+    assert (elf["e_machine"], elf.elfclass, elf["e_type"]) == ("EM_RISCV", 64, "ET_EXEC")
+    kinds = {segment["p_type"] for segment in elf.iter_segments()}
+    assert not kinds & {"PT_INTERP", "PT_DYNAMIC"}
+    assert len(data) < 96 * 1024
+
+
 def test_functions_have_names_and_local_labels_are_gone() -> None:
     symbols = ELFFile(io.BytesIO(package_data("images/embedded/guest.elf"))).get_section_by_name(".symtab")
     assert isinstance(symbols, SymbolTableSection)
@@ -79,7 +93,7 @@ def test_functions_have_names_and_local_labels_are_gone() -> None:
 
 def test_every_built_program_is_tested_here(build: ModuleType) -> None:
     outputs = {program.output for program in build.programs()}
-    names = [*LOAD_ADDRESS, *BENCH, *(f"{name}-mmu" for name in BENCH)]
+    names = [*LOAD_ADDRESS, *LINUX, *BENCH, *(f"{name}-mmu" for name in BENCH)]
     assert outputs == {elf_name(name) for name in names}
 
 
