@@ -73,6 +73,7 @@ MISTAKES: list[tuple[str, VmDefinition, str]] = [
     ("core 31", cores(2, 1 << 31 | 0b1000), "wants core 31"),
     ("core 0", cores(2, 0b0011), "core 0, which belongs to the managing VM alone"),
     ("type 3", guest(2, 0b1000, type=3), r"has type 3; possible are 0 \(LINUX\), 1 \(BARE_METAL\), 2 \(FREERTOS\)"),
+    ("id 8", guest(8, 0b1000), "8 is no id of a VM: they are 0 to 7"),
     ("no name", guest(2, 0b1000, name=""), "'' is no name"),
     ("name of 32 bytes", guest(2, 0b1000, name="n" * 32), "has 32 bytes; 31 are possible"),
     ("name of 32 bytes in UTF-8", guest(2, 0b1000, name="ä" * 16), "has 32 bytes; 31 are possible"),
@@ -258,7 +259,9 @@ def test_the_last_piece_may_be_announced_with_the_size_of_the_whole_file() -> No
     calls = [hypercall(0x11, UPLOAD, *upload(0x3F00, offset, size)) for offset, size in pieces]
     assert perform_with(mvm, memory, *calls, hypercall(1, 2, 1)) == [0, 0, 0, 0]
     assert mvm.station.manager.vm(1).memory.read(GUEST_BASE, 0x4000) == KERNEL[:0x3F00] + bytes(0x100)
-    assert bytes(mvm.station.manager.entry(1).images.kernel) == KERNEL[:0x3F00]
+    kept = mvm.station.manager.entry(1).images.upload
+    assert kept is not None
+    assert b"".join(kept.pieces) == KERNEL[:0x3F00]
 
 
 def test_a_kernel_that_has_not_arrived_in_full_is_not_booted() -> None:
@@ -287,7 +290,7 @@ def test_pieces_that_cannot_be_are_refused() -> None:
     answers = perform_with(mvm, memory, *[hypercall(0x11, UPLOAD, *args) for args in bad])
     assert answers == [-1] * len(bad)
     assert list(mvm.station.manager.table) == [0, 1]
-    assert mvm.station.manager.entry(1).images.kernel == b""
+    assert mvm.station.manager.entry(1).images.upload is None
     assert not any("Traceback" in line for line in mvm.station.log)
 
 
@@ -296,3 +299,14 @@ def test_an_upload_begins_anew_with_its_first_piece() -> None:
     calls = [(1, 0x2000, PAGE, 0, 0x2000), (1, 0x10, PAGE + 0x2001, 0, 0x10)]
     assert perform_with(mvm, memory, *[hypercall(0x11, UPLOAD, *args) for args in calls]) == [0, 0]
     assert mvm.station.manager.vm(1).memory.read(GUEST_BASE, 0x20) == KERNEL[0x2001:0x2011] + bytes(0x10)
+
+
+def test_a_piece_that_comes_twice_counts_once() -> None:
+    mvm, memory = kernel_caller()
+    pieces = [(0, 0x1000), (0x1000, 0x1000), (0x1000, 0x1000), (0x2000, 0x1000)]
+    calls = [hypercall(0x11, UPLOAD, *upload(0x3000, offset, size)) for offset, size in pieces]
+    assert perform_with(mvm, memory, *calls, hypercall(1, 2, 1)) == [0] * 5
+    kept = mvm.station.manager.entry(1).images.upload
+    assert kept is not None
+    assert b"".join(kept.pieces) == KERNEL[:0x3000]
+    assert mvm.station.manager.vm(1).memory.read(GUEST_BASE, 0x3000) == KERNEL[:0x3000]

@@ -97,7 +97,9 @@ def test_a_vm_is_configured_created_listed_booted_and_removed(mvm: Caller) -> No
     assert definition.devices[1] == EmulatedDevice(
         "virtio_x@40001000", 0x4000_1000, 0x1000, 21, (0, 0x4000_1000, *[0] * 14), DeviceType.VIRTIO_CONSOLE
     )
-    assert mvm.station.manager.entry(1).images.kernel == PROGRAM
+    upload = mvm.station.manager.entry(1).images.upload
+    assert upload is not None
+    assert b"".join(upload.pieces) == PROGRAM
     pending, active = (mvm.vm.memory.read(PAGE + 0x10_0000 + at, 4096) for at in (0, 0x1000))
     supervisor = struct.pack("<I32sII", 0, b"supervisor", 0, 2)
     assert pending == (

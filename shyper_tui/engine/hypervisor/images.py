@@ -31,12 +31,12 @@ class LoadPlan:
 
 @dataclass(slots=True)
 class Images:
-    """The files of one VM, kept so that it can start again."""
+    """The files of one VM, kept so that it can start again. A kernel that comes in pieces through hypercalls is in
+    `upload` instead of `kernel`; it is copied as it is, without looking at its format."""
 
-    kernel: bytearray = field(default_factory=bytearray)
+    kernel: bytes | bytearray = b""
     ramdisk: bytes = b""
     upload: Upload | None = None
-    """The kernel came in pieces through hypercalls: it is copied as it is, without looking at its format."""
 
     @property
     def uploaded(self) -> bool:
@@ -47,12 +47,21 @@ class Images:
 class Upload:
     """A kernel that comes in pieces: `size` bytes are announced, the first `received` have arrived.
 
-    `kept`: `Images.kernel` has a copy of what arrived; if not, it is in the VM's RAM alone.
+    `kept`: `pieces` hold what has arrived, one behind the other; if not, it is in the VM's RAM alone.
     """
 
     size: int
     received: int = 0
     kept: bool = True
+    pieces: list[bytes] = field(default_factory=list)
+
+    def add(self, offset: int, data: bytes) -> None:
+        """A piece that begins at `offset`, at most `received`: it and nothing behind it counts from now on."""
+        if offset < self.received and self.kept:
+            self.pieces = [b"".join(self.pieces)[:offset]]
+        if self.kept and data:
+            self.pieces.append(data)
+        self.received = offset + len(data)
 
 
 def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPlan:

@@ -70,14 +70,11 @@ class Loader:
                 self.clear(vm)
             entry.used = False
             upload = images.upload = Upload(size, kept=size <= self.keep)
-            images.kernel = bytearray()
         if upload is None or upload.size != size or offset > upload.received:
             arrived = upload.received if upload is not None else 0
             raise VmError(f"a piece at offset {offset} does not continue the {arrived} bytes that have arrived")
         vm.memory.write(address, data)
-        upload.received = max(upload.received, offset + len(data))
-        if upload.kept:
-            images.kernel[offset : offset + len(data)] = data
+        upload.add(offset, data)
 
     def _kernel(self, entry: Entry, definition: VmDefinition) -> tuple[list[Segment], int]:
         """The kernel's segments and entry point; no segments when it is in RAM already."""
@@ -100,7 +97,7 @@ class Loader:
                 f"the kernel of VM {definition.id} ({definition.name}) was not kept, as it is larger than "
                 f"{self.keep >> 20} MiB; upload it again"
             )
-        return [Segment(address, bytes(images.kernel))], address
+        return [Segment(address, b"".join(upload.pieces))], address
 
     def _others(self, entry: Entry, definition: VmDefinition) -> list[tuple[str, Segment]]:
         """Ramdisk and device tree, with their names for messages."""

@@ -100,6 +100,8 @@ class Manager:
 
     def define(self, definition: VmDefinition) -> Entry:
         """Add a row to the table; its VM is created later."""
+        if not 0 <= definition.id < MAX_VMS:
+            raise VmError(f"{definition.id} is no id of a VM: they are 0 to {MAX_VMS - 1}")
         if definition.id in self.table:
             raise VmError(f"VM {definition.id} exists already")
         entry = self.table[definition.id] = Entry(definition)
@@ -109,7 +111,7 @@ class Manager:
         """Define and create a VM at once, as the workstation does. Nothing is left behind when it fails."""
         entry = self.define(definition)
         try:
-            entry.images = Images(bytearray(kernel), ramdisk)
+            entry.images = Images(kernel, ramdisk)
             self._take_disks(definition)
             vm = self.create(definition.id)
             self.loader.plan(entry, vm)
