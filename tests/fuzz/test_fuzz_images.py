@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from importlib import resources
 
 import fdt
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from shyper_tui import images
 from shyper_tui.engine.hypervisor.definition import VmError
 from shyper_tui.engine.hypervisor.images import plan_kernel
+from shyper_tui.engine.symbols import Symbols
+from shyper_tui.images.kernel_header import measure
 from tests.config.files import elf, linux_image
 from tests.fuzz.cases import fuzz, numbers
 from tests.fuzz.puppet import JUMP_TO_SELF, Puppets
@@ -79,6 +82,34 @@ def test_any_kernel_is_refused_or_hurts_its_own_vm_alone(
 @fuzz("device tree overlays", share=0.05, quick=50, overlay=overlays)
 def test_any_overlay_is_merged_or_refused(puppets: Puppets, overlay: bytes) -> None:
     try_vm(puppets, JUMP_TO_SELF, b"", overlay)
+
+
+PROGRAM = (resources.files("shyper_tui") / "bench/programs/recursion.elf").read_bytes()
+TABLES = len(PROGRAM) - 2200
+"""Where its section headers, symbols and names are about to begin."""
+
+
+@st.composite
+def spoiled_tables(draw: st.DrawFn) -> bytes:
+    """An ELF file with symbols, bytes of its headers or tables replaced."""
+    data = bytearray(PROGRAM)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.one_of(st.integers(0, HEADER), st.integers(TABLES, len(data))))
+        value = draw(st.one_of(st.binary(min_size=1, max_size=8), numbers().map(struct.Struct("<Q").pack)))
+        data[at : at + len(value)] = value
+    return bytes(data)
+
+
+@fuzz("headers and symbol tables of kernels", share=0.03, quick=40,
+      kernel=st.one_of(kernels, spoiled_tables(), spoiled_tables()), pc=numbers(RAM_BASE))  # fmt: skip
+def test_any_header_and_symbol_table_is_read_or_left_alone(
+    tmp_path_factory: pytest.TempPathFactory, kernel: bytes, pc: int
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "random-kernel"
+    file.write_bytes(kernel)
+    header = measure(file)
+    assert header.image_size >= 0
+    assert isinstance(Symbols(kernel, GUEST_BASE).name(pc), str)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def perform(bus: Bus, chosen: list[tuple[bool, int, int, int]]) -> None:
             pass
 
 
-@fuzz("MMIO, devices of a VM", share=0.12, quick=60, chosen=accesses(guest_addresses))
+@fuzz("MMIO, devices of a VM", share=0.11, quick=60, chosen=accesses(guest_addresses))
 def test_emulated_devices_answer_or_refuse(puppets: Puppets, chosen: list[tuple[bool, int, int, int]]) -> None:
     station = puppets.begin()
     perform(puppets.check_guest(1).bus, chosen)
@@ -102,7 +102,7 @@ instructions = st.one_of(
 everywhere = st.one_of(st.sampled_from(KNOWN), st.sampled_from(BOARD), numbers(*KNOWN, *BOARD, GUEST_BASE))
 
 
-@fuzz("MMIO and others, instructions of a guest", share=0.12, quick=80,
+@fuzz("MMIO and others, instructions of a guest", share=0.11, quick=80,
       words=st.lists(instructions, min_size=1, max_size=6), address=everywhere, value=contents)  # fmt: skip
 def test_whatever_instruction_touches_whatever_address(
     puppets: Puppets, words: list[int], address: int, value: int

@@ -73,7 +73,6 @@ def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPla
     if kernel[:4] != b"\x7fELF":
         return LoadPlan([Segment(load_ipa, bytes(kernel))], entry or load_ipa)
     # imported here: a Linux Image starts without it
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
@@ -92,8 +91,10 @@ def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPla
         ]
         start = _physical_entry(elf["e_entry"], loads)
         return LoadPlan(segments, load_ipa + start - lowest)
-    except (ELFError, KeyError, ValueError, OverflowError) as error:
-        raise VmError(f"the kernel's ELF headers cannot be read: {error}") from None
+    except VmError:
+        raise
+    except Exception as error:  # the library raises whatever it stumbles over
+        raise VmError(f"the kernel's ELF headers cannot be read: {str(error) or type(error).__name__}") from None
 
 
 def _loads(elf: Any, size: int) -> list[Any]:
