@@ -124,3 +124,11 @@ def test_the_tables_say_what_was_mapped(ranges: list[tuple[int, int, int]], data
         assert (found[0] if found else None) == expected
         own = stage2.translate(gpa)
         assert (own.physical if own else None) == expected
+
+
+def test_the_level_at_which_a_walk_ends() -> None:
+    stage2, _, _ = make()
+    stage2.map(0x8000_0000, 0x9000_0000, 2 * MIB, "RAM")
+    stage2.map(0x8020_0000, 0x9020_0000, 0x1000, "one page")
+    levels = {0x8000_0000: 1, 0x8020_0000: 0, 0x8020_1000: 0, 0x8040_0000: 1, 0xC000_0000: 2, 1 << 41: 2, 1 << 60: 2}
+    assert {ipa: stage2.last_level(ipa) for ipa in levels} == levels

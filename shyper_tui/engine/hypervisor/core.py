@@ -26,6 +26,7 @@ HCOUNTEREN = 0xFFFF_FFFF
 HENVCFG_STCE, HENVCFG_ADUE = 1 << 63, 1 << 61
 SIE_SSIE, SIE_STIE, SIE_SEIE = 1 << 1, 1 << 5, 1 << 9
 SIP_SSIP = 1 << 1
+UNKNOWN = -1
 
 Message = Callable[[], None]
 """Work for a core, done on that core."""
@@ -50,7 +51,7 @@ class Core:
         self._floor = 0  # runtime that a vCPU which has waited long is taken to have had, plus one slice
         self._changed = False
         self._interrupted = False  # this trap is an interrupt of the core's own, not the current vCPU's doing
-        self._armed = NEVER
+        self._armed = UNKNOWN  # deadline the core's timer is set to
 
     def set_up(self) -> None:
         """HS-level CSRs of this hart, once after it has started."""
@@ -61,6 +62,7 @@ class Core:
         csr.hvip = 0
         csr.satp = 0
         csr.sie = SIE_SSIE | SIE_STIE | SIE_SEIE
+        self._armed = UNKNOWN
         self._clear_guest()
 
     # Messages
