@@ -50,7 +50,7 @@ class Core:
         self._counted_to = 0  # `current.runtime` holds what it used before this time
         self._floor = 0  # runtime that a vCPU which has waited long is taken to have had, plus one slice
         self._changed = False
-        self._interrupted = False  # this trap is an interrupt of the core's own, not the current vCPU's doing
+        self.interrupted = False  # this trap is an interrupt of the core, not the current vCPU's doing
         self._armed = UNKNOWN  # deadline the core's timer is set to
 
     def set_up(self) -> None:
@@ -77,7 +77,6 @@ class Core:
         """Software interrupt: clear it, then do all the work that is queued."""
         csr = self.hart.csr
         csr.sip = csr.sip & ~SIP_SSIP
-        self._interrupted = True
         while self.messages:
             message = self.messages.popleft()
             try:
@@ -134,7 +133,6 @@ class Core:
     def timer(self) -> None:
         """The core's supervisor timer: a waiting vCPU's timer is due, or the slice is over."""
         self._changed = True
-        self._interrupted = True
 
     def time_on_core(self, vcpu: Vcpu) -> int:
         """Ticks for which `vcpu` has been on this core since it was made; never moved for fairness, as `runtime` is."""
@@ -146,7 +144,7 @@ class Core:
         """End of a trap: go on with the current vCPU, with the one whose turn it is, or wait."""
         if self._changed or self.current is None:
             self._schedule()
-        self._interrupted = False
+        self.interrupted = False
         if self.current is not None:
             self.hart.sret()
         else:
@@ -157,7 +155,7 @@ class Core:
         if self.waiting:
             for vcpu in [vcpu for vcpu in self.waiting if vcpu.interrupt_pending(now)]:
                 self._wake(vcpu)
-        self._interrupted = False
+        self.interrupted = False
         if self.current is not None and self.ready:
             self._count(now)
             self._yield(self.current, now)
@@ -211,11 +209,11 @@ class Core:
         self.waiting.remove(vcpu)
         vcpu.waiting = False
         self._join(vcpu)
-        if self._interrupted and self.current is not None:
+        if self.interrupted and self.current is not None:
             # the interrupt took its time from the current vCPU and was for this one
             self.current.runtime -= TRAP_TICKS
             vcpu.runtime += TRAP_TICKS
-            self._interrupted = False
+            self.interrupted = False
 
     def _unload(self, now: int) -> Vcpu:
         vcpu = self.current

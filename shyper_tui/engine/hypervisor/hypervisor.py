@@ -133,6 +133,7 @@ class Hypervisor:
             self.stop_faulty(vcpu, trap, f"the hypervisor failed to serve it: {type(error).__name__}: {error}")
 
     def _interrupt(self, core: Core, cause: int) -> None:
+        core.interrupted = True
         if cause == SOFTWARE:
             core.take_messages()
         elif cause == TIMER:
