@@ -1,7 +1,8 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CASES ?= 102000
-.PHONY: run test fuzz lint style types imports bench guests images install clean help
+SECONDS ?= 600
+.PHONY: run test fuzz soak lint style types imports bench guests images install clean help
 
 run: $(VENV)/.installed ## open the workstation
 	$(VENV)/bin/shyper-tui
@@ -11,6 +12,9 @@ test: $(VENV)/.installed-dev ## run the tests
 
 fuzz: $(VENV)/.installed-dev ## random input at every door of the engine, more than 100 000 cases
 	SHYPER_FUZZ_CASES=$(CASES) $(PYTHON) -m pytest tests/fuzz -q -n 2 --timeout 3600
+
+soak: $(VENV)/.installed-dev ## three guests under load for SECONDS (600) of virtual time; needs the Linux images
+	$(PYTHON) -m tests.soak $(SECONDS)
 
 lint: style types imports ## linters, types, import contracts
 

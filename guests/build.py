@@ -82,8 +82,9 @@ HYPERVISOR_BENCH = Program(
     (*SUPERVISOR_LEVEL, "-Wl,-T,hypervisor_bench/hypervisor_bench.ld"),
 )
 """S-mode: what a hypervisor's services cost the managing VM."""
-LINUX_BENCH = Program(f"{PROGRAMS}/linux_bench.elf", ("linux_bench/main.c",), (*MACHINE_LEVEL, "-s"))
-"""A process of Linux, without a C library."""
+def linux(name: str, folder: str) -> Program:
+    """A process of Linux, without a C library."""
+    return Program(f"{folder}/linux_{name}.elf", ("linux/system.c", f"linux/{name}.c"), (*MACHINE_LEVEL, "-s"))
 
 
 def programs() -> list[Program]:
@@ -95,7 +96,8 @@ def programs() -> list[Program]:
         guest("conformance", TESTS),
         guest("hostile", TESTS),
         HYPERVISOR_BENCH,
-        LINUX_BENCH,
+        linux("bench", PROGRAMS),
+        linux("soak", TESTS),
         *(bench(name, mmu) for name in names for mmu in (False, True)),
     ]
 

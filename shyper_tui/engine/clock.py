@@ -47,9 +47,16 @@ class Clock(ABC):
 
 
 class VirtualClock(Clock):
-    """Time follows executed instructions; waiting takes no host time. Every run repeats exactly."""
+    """Time follows executed instructions; waiting takes no host time. Every run repeats exactly.
+
+    `divider` cycles are a tick: with fewer the harts are slower, and the same time costs the host less.
+    """
 
     name = "virtual"
+
+    def __init__(self, divider: int = VIRTUAL_DIVIDER) -> None:
+        super().__init__()
+        self.divider = divider
 
     def adjust(self, cycle: int, furthest: int) -> bool:
         return False
