@@ -161,10 +161,11 @@ class Core:
             self._yield(self.current, now)
         if self.current is None and self.ready:
             self._dispatch(self._next(), now)
+        elif self.current is not None:
+            self._set_sharing()
         for vcpu in self.ready:
             vcpu.woken = False
         self._changed = False
-        self._set_sharing()
         self._arm()
 
     def _next(self) -> Vcpu:
@@ -188,7 +189,7 @@ class Core:
         self._floor = max(self._floor, vcpu.runtime)
         vcpu.woken = False
         vcpu.end_suspend()
-        vcpu.load(self.hart)
+        vcpu.load(self.hart, self._shared)
         self.current = vcpu
         self._slice_start = self._counted_to = now
 
@@ -232,15 +233,18 @@ class Core:
         self.current.ran += ticks
         self._counted_to = now
 
+    @property
+    def _shared(self) -> bool:
+        """Other vCPUs live on the core: then WFI traps, so that waiting is not counted as running. That of a single one
+        waits in the hart."""
+        return bool(self.ready or self.waiting)
+
     def _set_sharing(self) -> None:
-        """WFI traps while other vCPUs live on the core, so that waiting is not counted as running; that of a single
-        one waits in the hart."""
-        if self.current is not None:
-            csr = self.hart.csr
-            hstatus = csr.hstatus
-            wanted = hstatus | HSTATUS_VTW if self.ready or self.waiting else hstatus & ~HSTATUS_VTW
-            if wanted != hstatus:
-                csr.hstatus = wanted
+        csr = self.hart.csr
+        hstatus = csr.hstatus
+        wanted = hstatus | HSTATUS_VTW if self._shared else hstatus & ~HSTATUS_VTW
+        if wanted != hstatus:
+            csr.hstatus = wanted
 
     def _arm(self) -> None:
         """Set the core's timer to the next thing it must do."""
@@ -266,7 +270,7 @@ class Core:
 
     def now(self) -> int:
         """The hart's time in ticks."""
-        return self.hart.csr.time
+        return self.hart.time
 
 
 def _runtime(vcpu: Vcpu) -> int:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 NEVER = (1 << 64) - 1
 
 # sstatus and vsstatus
-SSTATUS_SIE, SSTATUS_SPIE, SSTATUS_SPP, SSTATUS_FS, SSTATUS_SUM, SSTATUS_MXR = (
-    1 << 1, 1 << 5, 1 << 8, 3 << 13, 1 << 18, 1 << 19,
-)  # fmt: skip
+SSTATUS_SIE, SSTATUS_SPIE, SSTATUS_SPP, SSTATUS_FS = 1 << 1, 1 << 5, 1 << 8, 3 << 13
 FS_INITIAL, FS_CLEAN, FS_DIRTY = 1 << 13, 2 << 13, 3 << 13
 VSSTATUS_UXL_64 = 2 << 32
 # hstatus
@@ -115,8 +113,9 @@ class Vcpu:
         if self.hsm is HsmState.SUSPENDED:
             self.hsm = HsmState.STARTED
 
-    def load(self, hart: HartPort) -> None:
-        """Put the vCPU on `hart`; the next SRET enters it."""
+    def load(self, hart: HartPort, wfi_traps: bool) -> None:
+        """Put the vCPU on `hart`; the next SRET enters it. Of sstatus, only what that SRET and the guest's floating
+        point need is set; HS-mode has no use for the rest."""
         csr = hart.csr
         # vsatp of the old guest must not be walked with the new guest's stage 2 and the other way round
         if csr.vsatp:
@@ -124,14 +123,14 @@ class Vcpu:
         csr.hgatp = self.vm.stage2.hgatp
         for name, value in self.csrs.items():
             setattr(csr, name, value)
-        status = csr.sstatus & ~(SSTATUS_SPP | SSTATUS_FS | SSTATUS_SIE | SSTATUS_SUM | SSTATUS_MXR)
         if self.core.float_owner is not self:
-            csr.sstatus = status | FS_DIRTY  # writable while the registers are filled
+            csr.sstatus = FS_DIRTY  # writable while the registers are filled
             hart.f.fill(self.f)
             csr.fcsr = self.fcsr
             self.core.float_owner = self
-        csr.sstatus = status | FS_CLEAN | SSTATUS_SPIE | (SSTATUS_SPP if self.supervisor else 0)
-        csr.hstatus = HSTATUS_SPV | (HSTATUS_SPVP if self.supervisor else 0) | HSTATUS_VSXL_64
+        csr.sstatus = FS_CLEAN | SSTATUS_SPIE | (SSTATUS_SPP if self.supervisor else 0)
+        mode = HSTATUS_SPV | HSTATUS_SPVP if self.supervisor else HSTATUS_SPV
+        csr.hstatus = mode | HSTATUS_VSXL_64 | (HSTATUS_VTW if wfi_traps else 0)
         hart.x.fill(self.x)
         csr.sepc = self.pc
         self.loaded = True
