@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from shyper_tui import images
+from shyper_tui.engine import vm_counters
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmDefinition
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
+from shyper_tui.engine.snapshots import vcpu_snapshot
 from tests.fuzz.puppet import TROUBLE
 from tests.hypervisor.station import RAM_BASE, Station, guest
 
@@ -124,6 +126,14 @@ class Neighbourhood:
         self.station.run(MILLISECOND)
         assert self._possessions() == self.possessions
 
+    def look_at(self, vm: Vm) -> None:
+        """What a client asks about the attacker is answered, whatever its registers and page tables say."""
+        now = self.station.machine.now()
+        for vcpu in vm.vcpus:
+            assert vcpu_snapshot(vcpu, vm.memory, now, None).vm == vm.id
+        assert sum(row.count for row in vm_counters.statistics(vm, now).exits) == vm.exits.total
+        vm_counters.faults(vm)
+
     def check_data(self) -> None:
         """Memory, disks and network of the others are as they were."""
         for base, vm in self._memories():
@@ -142,14 +152,18 @@ def test_neighbours_keep_their_share_and_their_data(neighbourhood: Neighbourhood
     station, quiet = neighbourhood.station, neighbourhood.quiet
     attacker = neighbourhood.let_in(attack)
     rounds = neighbourhood.rounds()
+    neighbourhood.look_at(attacker)
     assert rounds[NEAR] >= 0.9 * quiet[NEAR] / 2
     assert rounds[FAR] >= UNDISTURBED.get(attack, 0.999) * quiet[FAR]
     assert neighbourhood.command(MVM, "echo still here") == "still here\n"
     assert "1 received" in neighbourhood.command(MVM, "ping 10.0.0.3 1")
+    assert "vm id [1] name: guest-1" in neighbourhood.command(MVM, "shyper vm list")
     neighbourhood.check_data()
     trouble = [line for line in station.log if TROUBLE.search(line)]
     assert not trouble, "\n".join(trouble)
     assert len(station.log) <= LOG_LINES
     assert attacker.exits.total > 50
     assert len(attacker.faults) <= 64
+    assert len(neighbourhood.manager.audit) <= LOG_LINES * 10
+    assert len(station.machine._events) < 100
     neighbourhood.throw_out()
