@@ -172,6 +172,21 @@ def test_of_two_requests_the_later_one_counts(station: Station) -> None:
     assert (manager.state(1), manager.vm(1).boots) == (VmState.PENDING, 2)
 
 
+def test_a_vm_that_is_stopping_is_not_asked(station: Station) -> None:
+    """Nobody would read the message."""
+    manager = station.manager
+    listening(station, 1, RAM_BASE + 0x4000)
+    manager.stop(1)
+    manager.reboot(1, force=False)
+    station.run(100_000)
+    assert (manager.state(1), manager.vm(1).boots) == (VmState.ACTIVE, 2)
+    listening(station, 1, RAM_BASE + 0x4000)
+    manager.reboot(1, force=True)
+    manager.shutdown(1, force=False)
+    station.run(100_000)
+    assert (manager.state(1), manager.vm(1).boots) == (VmState.PENDING, 2)
+
+
 def test_a_removal_is_final(station: Station) -> None:
     manager = station.manager
     free = manager.pool.free_bytes

@@ -204,13 +204,14 @@ class Manager:
             raise VmError(f"VM {vm_id} does not run, so it cannot be shut down")
         if not force and vm.state is VmState.PAUSED and vm.listens:
             raise VmError(f"VM {vm_id} is paused and cannot power off by itself: resume it, or shut it down by force")
-        if force or not self._tell(vm, MANAGE, SHUTDOWN_REQUEST, vm_id):
+        if force or vm.stopping or not self._tell(vm, MANAGE, SHUTDOWN_REQUEST, vm_id):
             self.stop(vm_id)
 
     def reboot(self, vm_id: int, force: bool = True) -> None:
         """Start a VM again from its images; not by `force`: ask it to reboot by itself if it listens."""
         vm = self.vm(vm_id)
-        if not force and vm.state is VmState.ACTIVE and self._tell(vm, MANAGE, REBOOT_REQUEST, vm_id):
+        asks = not force and vm.state is VmState.ACTIVE and not vm.stopping
+        if asks and self._tell(vm, MANAGE, REBOOT_REQUEST, vm_id):
             return
         if vm.state in RUNNING:
             vm.cancel_restart()
