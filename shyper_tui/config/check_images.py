@@ -31,7 +31,7 @@ def check_images(config: VmConfig, around: Surroundings, report: Report) -> None
         size = _check_kernel(config, report, folder)
         loaded.append(_loaded(image.kernel_load_ipa, size, "the kernel", "image.kernel_load_ipa"))
     if image.device_tree_load_ipa:
-        size = PAGE + _check_overlay(config, report, folder)  # it is merged into a generated tree of some KiB
+        size = tree_bytes(config, _check_overlay(config, report, folder))
         loaded.append(_loaded(image.device_tree_load_ipa, size, "the device tree", "image.device_tree_load_ipa"))
         if image.device_tree_load_ipa % 8:
             message = "The device tree is not at a multiple of 8 bytes."
@@ -59,6 +59,15 @@ def check_images(config: VmConfig, around: Surroundings, report: Report) -> None
         for earlier in loaded[:index]:
             if item.meets(earlier):
                 report.error(item.path, "overlap", f"{what} overlaps {earlier}.", "Move one of them.")
+
+
+def tree_bytes(config: VmConfig, overlay: int) -> int:
+    """At most so many bytes has the generated device tree of a guest VM, with an overlay of a size merged."""
+    devices = len(config.emulated_devices) + len(config.dtb_devices)
+    size = 0x600 + len(config.cmdline.encode()) + 16 * len(config.memory) + 0x200 * config.cpu.num + 0xC0 * devices
+    if overlay:  # the tree gets labels then
+        size += overlay + 0x80 * (8 + 2 * config.cpu.num + devices)
+    return -(-size // PAGE) * PAGE
 
 
 def _loaded(start: int, size: int, what: str, path: str) -> Range:

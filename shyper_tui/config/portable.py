@@ -70,13 +70,16 @@ def _check_kernel(config: VmConfig, folder: Path, report: Report) -> None:
     if len(name.encode()) > PATH_BYTES:
         message = f"The path has {len(name.encode())} bytes; Rust-Shyper's tool panics on more than {PATH_BYTES}."
         report.portable(where, "long-kernel-path", message, "Use a shorter path for it.")
-    file = _existing(name, folder)
-    if file is None:
+    try:
+        file = resolve(name, folder)
+        if not file.is_file():  # opening a pipe could wait for ever
+            return
+        kind, size = measure(file).kind, file.stat().st_size
+    except (ImageError, OSError, ValueError):  # what is wrong with it is told elsewhere
         return
-    if measure(file).kind is KernelKind.ELF:
+    if kind is KernelKind.ELF:
         message = "Rust-Shyper copies the file to the load address as it is, and an ELF file's first bytes are no code."
         report.portable(where, "elf-kernel", message, "Make a binary with `objcopy -O binary` for it.")
-    size = file.stat().st_size
     if size > CHUNK:
         message = f"Rust-Shyper copies a kernel of {size} bytes wrongly: its last piece is as long as the whole."
         report.portable(where, "kernel-over-32-mib", message, "Use one of at most 32 MiB for it.")
@@ -141,12 +144,3 @@ def _check_lists(config: VmConfig, report: Report) -> None:
     if config.dtb_devices:
         message = "Rust-Shyper ignores the list on RISC-V: the guest's tree would not tell of these devices."
         report.portable(DTB, "dtb-devices-ignored", message, "Describe them in an overlay for it.")
-
-
-def _existing(name: str, folder: Path) -> Path | None:
-    """The file of this name, if it can be looked at; what is wrong with it is told elsewhere."""
-    try:
-        file = resolve(name, folder)
-        return file if name and file.is_file() else None
-    except (ImageError, OSError, ValueError):
-        return None

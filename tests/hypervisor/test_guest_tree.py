@@ -7,8 +7,12 @@ from typing import Any
 import fdt
 import pytest
 
+from shyper_tui import config
+from shyper_tui.config import CpuConfig, VmConfig, VmImage, VmType
+from shyper_tui.config.check_images import tree_bytes
 from shyper_tui.engine.board.devicetree import Node
 from shyper_tui.engine.board.virt_tree import virt_tree
+from shyper_tui.engine.definitions import definition as from_config
 from shyper_tui.engine.hypervisor.definition import (
     CpuSpec,
     DeviceType,
@@ -224,3 +228,29 @@ def test_dtc_reads_the_managing_vms_tree_without_a_complaint(cpus: int, with_ove
     definition.memory.append(MemoryRegion(0x1_9000_0000, 0x1000_0000))
     definition.overlay = compile_overlay(OVERLAY) if with_overlay else b""
     assert complaints(mvm_tree(board(), definition, Cpu(), 0x1000, SEED)) == []
+
+
+@pytest.mark.parametrize("with_overlay", [False, True])
+@pytest.mark.parametrize(("cpus", "devices"), [(1, 0), (3, 4), (31, 15)])
+def test_the_configuration_checks_know_how_large_a_tree_can_be(cpus: int, devices: int, with_overlay: bool) -> None:
+    extra = Node()
+    extra.node("fragment@0").text("target-path", "/").node("__overlay__").data("big", bytes(5000))
+    overlay = extra.to_bytes() if with_overlay else b""
+    wanted = VmConfig(
+        name="large",
+        type=VmType.LINUX,
+        cmdline="x" * 1024,
+        image=VmImage("", 0x8020_0000, 0, "", 0x8100_0000, "", 0x8200_0000),
+        memory=tuple(config.MemoryRegion(n << 32, 0x4000_0000) for n in range(4)),
+        cpu=CpuConfig(cpus, (1 << cpus) - 1 << 1, None),
+        emulated_devices=tuple(
+            config.EmulatedDevice(f"device-{n}".ljust(31, "x"), n << 12, 0x1000, n, config.EmuDeviceType.VIRTIO_NET)
+            for n in range(1, devices + 1)
+        ),
+        dtb_devices=tuple(
+            config.DtbDevice(f"entry-{n}".ljust(31, "x"), config.DtbDeviceType.CONSOLE, (n,), n << 12, 0x1000)
+            for n in range(devices)
+        ),
+    )
+    tree = gvm_tree(from_config(1, wanted, overlay), Cpu(), 0x1000, SEED, board())
+    assert len(tree) <= tree_bytes(wanted, len(overlay)) < len(tree) + 0x6000
