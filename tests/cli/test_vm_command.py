@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from shyper_tui import images
 from shyper_tui.config import read_vm, sample_path
 from shyper_tui.engine.definitions import definition
 from shyper_tui.engine.hypervisor.definition import VmDefinition
@@ -105,6 +106,18 @@ def test_a_guest_from_configuration_to_removal(engine: RunningEngine, tmp_path: 
     engine.expect(2, "gvm# ")
     assert engine.shyper("vm", "remove", "2") == (0, "vm2 is removed.\n", "")
     assert [vm["id"] for vm in engine.json("vm", "list")] == [0, 1]
+
+
+def test_a_large_kernel_at_a_long_path_boots(engine: RunningEngine, tmp_path: Path) -> None:
+    kernel = tmp_path / f"{'long ' * 12}kernel.elf"
+    kernel.write_bytes(images.embedded("guest").ljust(33 << 20, b"\0"))  # more than one upload of the original
+    file = guest_file(tmp_path, "large")
+    file.write_text(file.read_text().replace("images:embedded/guest", kernel.name))
+    assert engine.shyper("vm", "config", str(file), "--boot")[0] == 0
+    engine.expect(2, "gvm# ", new=True)
+    printed = json.loads(engine.shyper("vm", "getdefconfig", "2")[1])
+    assert printed["image"]["kernel_filename"] == str(kernel)  # usable from any folder
+    assert engine.shyper("vm", "remove", "2")[0] == 0
 
 
 def test_config_boots_when_asked_to(engine: RunningEngine, tmp_path: Path) -> None:
