@@ -167,3 +167,14 @@ def test_neighbours_keep_their_share_and_their_data(neighbourhood: Neighbourhood
     assert len(neighbourhood.manager.audit) <= LOG_LINES * 10
     assert len(station.machine._events) < 100
     neighbourhood.throw_out()
+
+
+def test_every_attack_of_the_guest_is_among_those_that_are_tried(neighbourhood: Neighbourhood) -> None:
+    station = neighbourhood.station
+    neighbourhood.manager.add(system(ATTACKER, 0b1010), HOSTILE)
+    neighbourhood.manager.boot(ATTACKER)
+    station.until(lambda: b"evil# " in station.consoles[ATTACKER], 200 * MILLISECOND)
+    listed = station.command(ATTACKER, "attack", b"evil# ")
+    assert sorted(re.findall(r"^  (\S+)", listed, re.MULTILINE)) == sorted(ATTACKS)
+    assert re.fullmatch(r"csrs: \d+ rounds\n", station.command(ATTACKER, "attack csrs 5", b"evil# "))
+    neighbourhood.throw_out()
