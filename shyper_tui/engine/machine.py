@@ -224,7 +224,7 @@ class Machine:
 
     def _run_turns(self, running: list[Hart], sleeping: list[Hart], end: int) -> int:
         """One turn of each running hart; the cycle it ended at, which is earlier when one has woken another."""
-        watched = [(hart.words, _wake_state(hart.words)) for hart in sleeping]
+        watched = [(hart.words, hart.words[_LINES : _MIP_SOFT + 1], hart.words[_WAITING]) for hart in sleeping]
         self._mtimecmp_written = False
         for hart in running:
             self._current = hart
@@ -232,29 +232,34 @@ class Machine:
         self._current = None
         return end
 
-    def _run_hart(self, hart: Hart, end: int, watched: list[tuple[Any, tuple[int, ...]]]) -> int:
-        while hart.cycle < end and self.power is None:
+    def _run_hart(self, hart: Hart, end: int, watched: list[tuple[Any, list[int], int]]) -> int:
+        words = hart.words
+        while words[_DEADLINE] < end and self.power is None:
             reason = hart.enter(end)
-            if reason is Reason.SLICE:
+            if reason == _SLICE:
                 break
-            if reason is Reason.MMIO_LOAD:
-                self._mmio_load(hart)
-            elif reason is Reason.MMIO_STORE:
-                self._mmio_store(hart)
-            elif reason is Reason.TRAP or self._slow.step(hart):
+            if reason == _TRAP:
                 self._software_trap(hart)
-            if self._mtimecmp_written or any(_wake_state(words) != before for words, before in watched):
+            elif reason == _MMIO_LOAD:
+                self._mmio_load(hart)
+            elif reason == _MMIO_STORE:
+                self._mmio_store(hart)
+            elif self._slow.step(hart):
+                self._software_trap(hart)
+            if self._mtimecmp_written or (watched and _woken(watched)):
                 return min(end, max(hart.cycle, self.cycle + 1))
         return end
 
     def _software_trap(self, hart: Hart) -> None:
         """A trap has entered a mode whose software is Python."""
-        handler = self.firmware if hart.mode is Mode.M else self.hypervisor
+        words = hart.words
+        handler = self.firmware if words[_PRV] == _M else self.hypervisor
         assert handler is not None
-        _pass_cycles(hart, TRAP_CYCLES)
+        words[_DEADLINE] += TRAP_CYCLES
+        words[_SKIPPED] += TRAP_CYCLES
         handler.trap(hart)
         # software that was itself interrupted while it waited goes on waiting
-        if self._in_software(hart) and not hart.waiting:
+        if not words[_VIRT] and not words[_WAITING] and self._in_software(hart):
             hart.wait()
 
     def _in_software(self, hart: Hart) -> bool:
@@ -384,13 +389,19 @@ def _next_timer(hart: Hart) -> int:
     return hart.native["next_timer"](hart.address, hart.cycle) & NEVER
 
 
-def _wake_state(words: Any) -> tuple[int, ...]:
-    """What another hart, or a device, changes in order to wake this one."""
-    return words[_LINES], words[_MIP_SOFT], words[_WAITING]
+def _woken(watched: list[tuple[Any, list[int], int]]) -> bool:
+    """Whether one of these harts is not as it was: its words, its interrupts, whether it waits."""
+    for words, interrupts, waiting in watched:
+        if words[_LINES : _MIP_SOFT + 1] != interrupts or words[_WAITING] != waiting:
+            return True
+    return False
 
 
 _word: Callable[[str], int] = LAYOUT.index
 _LINES, _MIP_SOFT, _WAITING = _word("lines"), _word("mip_soft"), _word("waiting")
+assert _MIP_SOFT == _LINES + 1  # `_woken` compares both at once
+_SLICE, _TRAP, _MMIO_LOAD, _MMIO_STORE = map(int, (Reason.SLICE, Reason.TRAP, Reason.MMIO_LOAD, Reason.MMIO_STORE))
+_PRV, _M = _word("prv"), 3
 _SKIPPED = _word("skipped")
 _EXIT_PA, _EXIT_SIZE, _EXIT_VALUE = _word("exit_pa"), _word("exit_size"), _word("exit_value")
 _X, _F, _PC, _DEADLINE = _word("x"), _word("f"), _word("pc"), _word("deadline")

@@ -12,7 +12,7 @@ from shyper_tui.engine.isa.value import signed
 
 from .bus_port import BusPort
 from .csr_numbers import CSR_NUMBERS, PLAIN, STORED
-from .exits import IN_PYTHON, Reason
+from .exits import IN_PYTHON
 from .fields import LOAD, LOAD_EXECUTABLE, STORE, Cause, Mstatus
 from .host_memory import Block, HostMemory
 from .program import Program
@@ -20,7 +20,7 @@ from .state import LAYOUT, NEVER
 
 MASK64 = (1 << 64) - 1
 _INDEX = {name: LAYOUT.index(name) for name in LAYOUT.fields}
-_DEADLINE, _PC, _PRV, _VIRT = (_INDEX[n] for n in ("deadline", "pc", "prv", "virt"))
+_DEADLINE, _PC, _PRV, _VIRT, _SLICE_END = (_INDEX[n] for n in ("deadline", "pc", "prv", "virt", "slice_end"))
 
 
 class Mode(Enum):
@@ -250,10 +250,11 @@ class Hart:
         self.native["update_timers"](self.address)
 
     # running
-    def enter(self, until: int) -> Reason:
-        """Executes native code until virtual cycle `until`, or until Python is needed."""
-        self.set("slice_end", until)
-        return Reason(self._enter(self.address))
+    def enter(self, until: int) -> int:
+        """Executes native code until virtual cycle `until`, or until Python is needed; a value of `exits.Reason`."""
+        self.words[_SLICE_END] = until
+        reason: int = self._enter(self.address)
+        return reason
 
     # operations of software written in Python
     def mret(self) -> None:
