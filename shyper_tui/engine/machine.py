@@ -83,6 +83,7 @@ class Machine:
         self.cycle = 0
         self._current: Hart | None = None
         self._mtimecmp_written = False
+        self._slept: list[Hart] = []
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
         self.memory = RamMemory(self.host.ram.bytes, RAM_BASE, self._ram_written)
@@ -199,11 +200,15 @@ class Machine:
         if self.clock.adjust(self.cycle, max(hart.cycle for hart in self.harts)):
             self._set_time()
         self._run_events()
-        running = [hart for hart in self.harts if not hart.idle]
+        running: list[Hart] = []
+        sleeping: list[Hart] = []
+        for hart in self.harts:
+            (sleeping if hart.idle else running).append(hart)
         if not running:
             self._idle(limit)
             return
-        sleeping = [hart for hart in self.harts if hart not in running] if len(running) < len(self.harts) else []
+        running.sort(key=self._slept.__contains__, reverse=True)  # first those that have just been woken
+        self._slept = sleeping
         end = self._run_turns(running, sleeping, self._end_of_turns(running, sleeping, limit))
         for hart in sleeping:
             _sleep_until(hart, end)
