@@ -10,13 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shyper_tui import images
 from shyper_tui.engine.board.devicetree import Node
 from shyper_tui.engine.board.dtb_reader import read_tree
-from shyper_tui.engine.hypervisor.definition import VmError
+from shyper_tui.engine.hypervisor.definition import DtbDevice, PassthroughRegion, VmError
 from shyper_tui.engine.hypervisor.guest_tree import Cpu, OverlayError, gvm_tree, mvm_tree
 from shyper_tui.engine.hypervisor.guest_tree.labels import label, labels_of
 from shyper_tui.engine.hypervisor.guest_tree.overlay import MAX_FIXUPS
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
+from tests.hypervisor.station import Station
+from tests.hypervisor.station import guest as small_guest
 
 from .tree_tools import SEED, board, cells, compile_overlay, guest, needs_dtc, node_at, text, tree_of
 
@@ -248,3 +251,23 @@ def test_any_bytes_give_a_tree_or_a_sentence(changes: list[tuple[int, int]], kee
         data[place] = value
     with contextlib.suppress(VmError):
         read_tree(gvm_tree(guest(overlay=bytes(data[: keep or len(data)])), Cpu(), 0, SEED))
+
+
+def test_a_wrong_overlay_keeps_its_vm_from_being_made_and_nothing_else() -> None:
+    station = Station()
+    free = station.manager.pool.free_bytes
+    with pytest.raises(VmError, match="overlay cannot be applied"):
+        station.manager.add(small_guest(overlay=b"no device tree"), images.embedded("guest"))
+    assert station.manager.pool.free_bytes == free
+    assert station.manager.table == {}
+    station.manager.add(small_guest(memory=64 << 20), images.embedded("guest"))
+    station.manager.boot(1)
+    station.until(lambda: b"gvm# " in station.consoles[1])
+
+
+def test_the_managing_vms_tree_has_entries_too() -> None:
+    definition = mvm_definition()
+    definition.passthrough.append(PassthroughRegion(0x3000_1000, 0x10_1000, 0x1000))
+    definition.dtb_devices = [DtbDevice("rtc@30001000", 0, (11,), 0x3000_1000, 0x1000)]
+    tree = read_tree(mvm_tree(board(), definition, Cpu(), 0, SEED))
+    assert text(node_at(tree, "/soc/rtc@30001000"), "compatible") == "google,goldfish-rtc"
