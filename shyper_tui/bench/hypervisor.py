@@ -1,7 +1,6 @@
 """The measurement `hypervisor`: what its services cost the managing VM, and what its guests lose against machine mode.
 
-Every scenario is a process that prints `result NAME OPERATIONS NANOSECONDS` lines; the best of several runs counts,
-for remove_pause the worst.
+Every scenario is a process that prints `result NAME OPERATIONS NANOSECONDS` lines; the best of several runs counts.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ RUN = "run=linux-bench"
 PINGS = 60
 _RESULT = re.compile(r"result (\w+) (\d+) (\d+)")
 _PING = re.compile(r"seq=\d+ ttl=\d+ time=([\d.]+) ms")
-WORST = ("remove_pause",)
 
 Times = dict[str, float]
 """Microseconds by operation."""
@@ -121,8 +119,7 @@ def results(output: str) -> Times:
 
 def _keep(times: Times, new: Times) -> None:
     for name, value in new.items():
-        choose = max if name in WORST else min
-        times[name] = choose(times.get(name, value), value)
+        times[name] = min(times.get(name, value), value)
 
 
 def _ping() -> tuple[str, ...]:

@@ -6,6 +6,7 @@ which no hart got a turn, because a guest's own clock glides over such pauses.
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -67,7 +68,7 @@ def main(file: str) -> int:
     if watch.creations:
         print(f"result create_1gib 1 {min(watch.creations)}")
     if watch.pauses:
-        print(f"result remove_pause 1 {max(watch.pauses)}")
+        print(f"result remove_pause 1 {round(statistics.median(watch.pauses))}")
     print(f"The program ended: {machine.instructions} instructions.", file=sys.stderr)
     built.close()
     return 0 if watch.done else 1

@@ -340,11 +340,14 @@ class Machine:
         """Python stored into RAM: code decoded from these bytes goes."""
         ram_written, state = self.harts[0].native["ram_written"], self.harts[0].address
         end = address + size
-        while address < end:
-            step = min(end - address, 4096 - (address & 4095))
+        first = address & -PAGE
+        if end <= first + PAGE:
             if self.host.has_records(address):
-                ram_written(state, address, step)
-            address += step
+                ram_written(state, address, size)
+            return
+        for page in self.host.pages_with_records(first, (end - first + PAGE - 1) & -PAGE):
+            start = max(address, page)
+            ram_written(state, start, min(end, page + PAGE) - start)
 
     def zero(self, address: int, length: int) -> None:
         """Clears whole pages of RAM and gives their memory back to the host."""

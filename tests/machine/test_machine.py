@@ -174,6 +174,26 @@ def test_zeroed_memory_forgets_the_code_decoded_from_it() -> None:
         made.zero(RAM_BASE + 1, 4096)
 
 
+def test_a_long_write_changes_the_code_in_every_page_that_it_touches() -> None:
+    made = machine(ADDI_X1, BACK_4)
+    far = RAM_BASE + (5 << 12) + 8
+    made.memory.write(far, struct.pack("<II", ADDI_X1, LOOP))
+    hart = made.harts[0]
+    made.run_round()
+    hart.pc = far
+    made.run_round()
+    block = bytearray(far + 8 - RAM_BASE)
+    block[0:4] = struct.pack("<I", LOOP)
+    block[-8:] = struct.pack("<II", 0x0020_8093, LOOP)  # addi x1, x1, 2
+    made.memory.write(RAM_BASE, bytes(block))
+    before, hart.pc = hart.x[1], far
+    made.run_round()
+    assert hart.x[1] == before + 2
+    hart.pc = RAM_BASE
+    made.run_round()
+    assert hart.pc == RAM_BASE
+
+
 def test_code_written_by_python_is_executed() -> None:
     made = machine(ADDI_X1, BACK_4)
     made.run_round()
