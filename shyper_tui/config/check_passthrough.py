@@ -55,8 +55,8 @@ def _check_target(device: PassthroughDevice, path: str, around: Surroundings, re
         _check_owners(device, where, around, report)
         direct = next((window.name for window in there if window.dma), None)
         if direct is not None:
-            message = f"The {direct} uses physical addresses: it cannot reach the VM's memory, and can reach all other."
-            report.warning(where, "passthrough-dma", message, "Use an emulated device instead.")
+            message = f"With Rust-Shyper the {direct} uses physical addresses: it reaches all memory but the VM's."
+            report.portable(where, "passthrough-dma", message, "Use an emulated device instead.")
 
 
 def _check_owners(device: PassthroughDevice, where: str, around: Surroundings, report: Report) -> None:

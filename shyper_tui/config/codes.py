@@ -66,7 +66,6 @@ WARNINGS = {
     "no-disk": "more mediated block devices than the daemon's file has disks",
     "plic-length": "a PLIC with another length than it has",
     "passthrough-shared": "a device that the managing VM has, too",
-    "passthrough-dma": "a device that reads and writes memory by itself, passed through to a guest VM",
     "no-such-device": "an address at which there is no device",
     "entry-type": "a device tree entry of a type that does not exist on RISC-V",
     "entry-name": "a device tree entry that cannot be a node",
@@ -100,5 +99,6 @@ PORTABLE = {
     "console-beyond-two": "loses its output: a console for a third guest VM",
     "stream-ids": "overruns the hypervisor: more than two stream ids",
     "dtb-devices-ignored": "ignored: dtb_device_list",
+    "passthrough-dma": "unprotected: a device that does DMA, passed through to a guest VM",
 }
 CODES = {**ERRORS, **WARNINGS, **PORTABLE}

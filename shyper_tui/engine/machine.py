@@ -40,6 +40,9 @@ the host's time from the other harts' turns."""
 M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
 
+Watched = Sequence[tuple[Any, list[int], int]]
+"""Sleeping harts: their words, their interrupts, and how they wait."""
+
 
 class Event:
     """A device's call at a tick."""
@@ -237,7 +240,8 @@ class Machine:
         self._current = None
         return end
 
-    def _run_hart(self, hart: Hart, end: int, watched: list[tuple[Any, list[int], int]]) -> int:
+    def _run_hart(self, hart: Hart, end: int, watched: Watched = ()) -> int:
+        """Until cycle `end`, or until it has woken one of `watched`; the cycle at which the turn ends."""
         words = hart.words
         while words[_DEADLINE] < end and self.power is None:
             reason = hart.enter(end)
@@ -397,7 +401,7 @@ def _next_timer(hart: Hart) -> int:
     return hart.native["next_timer"](hart.address, hart.cycle) & NEVER
 
 
-def _woken(watched: list[tuple[Any, list[int], int]]) -> bool:
+def _woken(watched: Watched) -> bool:
     """Whether one of these harts is not as it was: its words, its interrupts, whether it waits."""
     for words, interrupts, waiting in watched:
         if words[_LINES : _MIP_SOFT + 1] != interrupts or words[_WAITING] != waiting:

@@ -88,6 +88,7 @@ class ShyperMachine:
             cpu=cpu,
             timebase=machine,
             zero=machine.zero,
+            dma=machine.board.dma,
             rng_seed=self._seed,
             disks=MediatedDisks([self._open(guest_disk) for _ in range(MAX_VMS - 1)] if guest_disk else ()),
         )

@@ -84,13 +84,13 @@ class Lockstep:
         self.native.bus = self._bus
         self.machine._slow = SlowPath(core(fuse), self.machine.host, self._bus)
         self._looks: set[int] = set()
-        enter: Callable[[int], Reason] = self.native.enter
+        enter: Callable[[int], int] = self.native.enter
         self.slow: Counter[Reason] = Counter()
 
-        def noting(until: int) -> Reason:
+        def noting(until: int) -> int:
             self._looks.add(self.native.cycle)
             reason = enter(until)
-            self.slow[reason] += 1
+            self.slow[Reason(reason)] += 1
             return reason
 
         self.native.enter = noting  # type: ignore[method-assign]

@@ -36,6 +36,7 @@ class Station:
             on_machine_reset=self.resets.append,
             log=self.log.append,
             timebase=self.machine,
+            dma=self.machine.board.dma,
             zero=self.machine.zero,
         )
         self.firmware = Firmware(

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from shyper_tui.engine.board.virtio.disk import MemoryDisk
 from shyper_tui.engine.hypervisor.definition import (
     CpuSpec,
     DeviceType,
@@ -19,7 +18,6 @@ from shyper_tui.engine.hypervisor.definition import (
     VmError,
 )
 from shyper_tui.engine.hypervisor.stage2 import IPA_BITS
-from shyper_tui.engine.machine import Machine
 from tests.hypervisor.caller import Caller
 from tests.hypervisor.station import GUEST_BASE, RAM_BASE, Station, guest
 from tests.hypervisor.test_hypercalls import hypercall, perform_with
@@ -159,26 +157,8 @@ def test_the_definition_without_a_mistake_is_accepted(station: Station) -> None:
     station.manager.remove(2)
 
 
-def test_a_device_that_does_dma_is_for_the_managing_vm_alone() -> None:
-    """There is no IOMMU: a guest could have such a device write anywhere."""
+def test_memory_of_the_managing_vm_has_its_own_addresses_where_they_are_free() -> None:
     station = Station()
-    machine = Machine(4, 1 << 30, drives=[MemoryDisk(bytearray(MIB))])
-    hart = station.hypervisor.cores[0].hart
-    with_disk = next(base for base in range(0x1000_1000, 0x1000_9000, 0x1000) if machine.board.bus.read(base + 8, 4))
-    hart.bus = machine.board.bus  # type: ignore[attr-defined]
-    with pytest.raises(VmError, match="could write all of the machine's memory, as there is no IOMMU"):
-        station.manager.add(passthrough(with_disk), SPIN)
-    station.manager.add(idle_mvm(), SPIN)
-
-
-def test_memory_of_the_managing_vm_is_where_its_devices_find_it() -> None:
-    """Their DMA goes to guest-physical addresses as they are."""
-    station = Station()
-    for start in (0x8000_0000, 0xBFF0_0000, 0xC000_0000):
-        definition = replace(idle_mvm(), memory=[MemoryRegion(start, 64 * MIB)], kernel_load_ipa=start)
-        definition.device_tree_load_ipa = 0
-        with pytest.raises(VmError, match=r"DMA of its devices needs; memory for VMs is 0x90000000\.\.0xc0000000"):
-            station.manager.add(definition, SPIN)
     vm = station.manager.add(idle_mvm(), SPIN)
     assert [(region.ipa, region.physical) for region in vm.memory.regions] == [(0x9000_0000, 0x9000_0000)]
 

@@ -10,6 +10,7 @@ from shyper_tui.engine.board import memory_map as m
 from shyper_tui.engine.board.aclint import Aclint
 from shyper_tui.engine.board.bus import Bus
 from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase
+from shyper_tui.engine.board.dma import DmaPort
 from shyper_tui.engine.board.finisher import Finisher, PowerEvent
 from shyper_tui.engine.board.memory import Memory
 from shyper_tui.engine.board.plic import Plic, PlicState
@@ -51,6 +52,8 @@ class Board:
     software ends or restarts the machine. `drives` become virtio block devices in the first slots. `clock` gives the
     RTC nanoseconds since 1970 (default: it starts at 1970 and follows `timebase`). All calls belong on the machine's
     thread.
+
+    `dma` are the paths of devices to memory, by the address of their registers.
     """
 
     def __init__(
@@ -78,7 +81,9 @@ class Board:
         self.uart = Uart(self.plic.line(m.UART_IRQ), on_console, timebase)
         self.rtc = GoldfishRtc(clock or (lambda: _nanoseconds(timebase)), timebase, self.plic.line(m.RTC_IRQ))
         self.finisher = Finisher(on_power)
-        self.slots = [VirtioMmio(memory, self.plic.line(m.VIRTIO_IRQ + slot)) for slot in range(m.VIRTIO_SLOTS)]
+        self.dma = {m.VIRTIO_BASE + slot * m.VIRTIO_STRIDE: DmaPort(memory) for slot in range(m.VIRTIO_SLOTS)}
+        ports = enumerate(self.dma.values())
+        self.slots = [VirtioMmio(port, self.plic.line(m.VIRTIO_IRQ + slot)) for slot, port in ports]
         self.source_names = {m.UART_IRQ: "uart", m.RTC_IRQ: "rtc"}
 
         self.bus.attach(m.FINISHER_BASE, m.FINISHER_LENGTH, self.finisher, "test")
@@ -106,7 +111,6 @@ class Board:
         self.rtc.reset()
         self.aclint.reset()
         self.plic.reset()
-
 
     def close(self) -> None:
         """Gives back what the devices hold on the host, such as open disk images."""

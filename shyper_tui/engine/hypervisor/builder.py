@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from shyper_tui.engine.board.dma import DmaPort, NoMemory
 from shyper_tui.engine.hypervisor.definition import DeviceType, MemoryRegion, VmDefinition, VmError
 from shyper_tui.engine.hypervisor.definition_check import check
 from shyper_tui.engine.hypervisor.devices.environment import Environment
@@ -14,6 +15,7 @@ from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory, RamRegion
 from shyper_tui.engine.hypervisor.layout import PLIC_LENGTH
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
+from shyper_tui.engine.hypervisor.platform import Platform
 from shyper_tui.engine.hypervisor.pool import OutOfMemoryError, PageAllocator, Pool
 from shyper_tui.engine.hypervisor.stage2 import MappingError, Stage2
 from shyper_tui.engine.hypervisor.vcpu import Vcpu
@@ -22,6 +24,7 @@ from shyper_tui.engine.hypervisor.vplic import VPlic
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
+
 
 def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: PageAllocator) -> Vm:
     """The VM with memory, stage 2, vCPUs and devices. Raises VmError; nothing stays allocated then."""
@@ -41,6 +44,7 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
             stage2.map(window.ipa, window.pa, window.length, f"passthrough region {window.ipa:#x}")
         vm = Vm(definition, stage2, GuestMemory(platform.memory, taken), VmConsole())
         undo.append(vm.unplug)
+        _give_devices(vm, platform)
         vm.console.output = partial(_show, hypervisor, vm)
         cores = definition.cpu.cores()
         vm.vcpus = [Vcpu(vm, index, hypervisor.cores[core]) for index, core in enumerate(cores)]
@@ -61,18 +65,25 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
 
 
 def _allocate(definition: VmDefinition, region: MemoryRegion, pool: Pool) -> int:
-    """Machine-physical memory for a region. The managing VM's has the guest's addresses: its passthrough devices do DMA
-    there, and there is no IOMMU to translate."""
-    if definition.id == MVM_ID:
-        if pool.allocate_at(region.ipa_start, region.length):
-            return region.ipa_start
-        if definition.passthrough:
-            raise VmError(
-                f"memory region {region.ipa_start:#x} of VM {definition.name}, {region.length >> 20} MiB, is not in "
-                f"free memory of the machine at that address, which DMA of its devices needs; memory for VMs is "
-                f"{pool.base:#x}..{pool.base + pool.length:#x}"
-            )
+    """Machine-physical memory for a region. The managing VM's has the guest's addresses where they are free, as in
+    Rust-Shyper."""
+    if definition.id == MVM_ID and pool.allocate_at(region.ipa_start, region.length):
+        return region.ipa_start
     return pool.allocate(region.length, region.ipa_start)
+
+
+def _give_devices(vm: Vm, platform: Platform) -> None:
+    """Devices that are passed through read and write the VM's memory, by its addresses, and nothing else."""
+    for window in vm.definition.passthrough:
+        for base, port in platform.dma.items():
+            if window.pa <= base < window.pa + window.length:
+                port.target = vm.memory
+                vm.releases.append(partial(_take_back, port, vm))
+
+
+def _take_back(port: DmaPort, vm: Vm) -> None:
+    if port.target is vm.memory:
+        port.target = NoMemory()
 
 
 def _show(hypervisor: Hypervisor, vm: Vm, data: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.board.memory_map import (
     CLINT_BASE,
     CLINT_LENGTH,
@@ -12,15 +11,11 @@ from shyper_tui.engine.board.memory_map import (
     FINISHER_LENGTH,
     PLIC_SOURCES,
     RAM_BASE,
-    VIRTIO_BASE,
-    VIRTIO_SLOTS,
-    VIRTIO_STRIDE,
 )
 from shyper_tui.engine.hypervisor.definition import (
     SUPPORTED_DEVICES,
     DeviceType,
     MemoryRegion,
-    PassthroughRegion,
     VmDefinition,
     VmError,
     VmType,
@@ -169,28 +164,8 @@ def _check_passthrough(definition: VmDefinition, hypervisor: Hypervisor) -> None
         if region.ipa + region.length > IPA_END:
             raise VmError(f"{what} ends beyond the {IPA_BITS} bits of a guest-physical address")
         total += region.length
-        if definition.id != MVM_ID:
-            _check_dma(definition, region, hypervisor)
     if total > MAX_PASSTHROUGH:
         raise VmError(f"the passthrough regions of VM {definition.name} are more than {MAX_PASSTHROUGH >> 30} GiB")
-
-
-def _check_dma(definition: VmDefinition, region: PassthroughRegion, hypervisor: Hypervisor) -> None:
-    """A device that does DMA reaches all of the machine's memory, because there is no IOMMU: for the managing VM
-    alone."""
-    for slot in range(VIRTIO_SLOTS):
-        base = VIRTIO_BASE + slot * VIRTIO_STRIDE
-        if not _overlap(region.pa, region.length, base, VIRTIO_STRIDE):
-            continue
-        try:
-            present = hypervisor.cores[0].hart.physical_read(base + DEVICE_ID, 4)
-        except AccessFault:
-            continue  # no such slot on this machine
-        if present:
-            raise VmError(
-                f"passthrough region {region.pa:#x} of VM {definition.name} is a virtio device, which could write all "
-                "of the machine's memory, as there is no IOMMU; give the VM an emulated device"
-            )
 
 
 def _check_passthrough_irqs(definition: VmDefinition, hypervisor: Hypervisor) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.devicetree import Node
+from shyper_tui.engine.board.dma import DmaPort
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio.switch import Switch
 from shyper_tui.engine.firmware.sbi import ResetType
@@ -36,6 +37,7 @@ class Platform:
     * `on_change()`: a VM's state has changed
     * `timebase`: the machine's time; with it, a guest that resets itself again and again is slowed down
     * `rng_seed(size)`: entropy for the guests' trees (repeatable with a virtual clock)
+    * `dma`: ports through which devices reach memory, by the physical address of the device's registers
     * `zero(address, length)`: clears RAM; by default every page that is not zero is written
     """
 
@@ -51,6 +53,7 @@ class Platform:
     rng_seed: Callable[[int], bytes] = no_seed
     timebase: Timebase | None = None
     zero: Callable[[int, int], None] | None = None
+    dma: Mapping[int, DmaPort] = field(default_factory=dict)
     plic_base: int = PLIC_BASE
     switch: Switch = field(default_factory=Switch)
     consoles: ConsoleHub = field(default_factory=ConsoleHub)
