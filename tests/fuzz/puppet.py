@@ -111,7 +111,8 @@ class Puppets:
         hart.csr.vsie = 0
         hart.csr.vsstatus = FS_INITIAL
         hart.pc = self.code(vm)
-        self.station.run(cycles)
+        machine = self.station.machine
+        self.station.run(max(0, hart.cycle - machine.cycle) + cycles)  # the hart may be ahead after its last trap
 
     @staticmethod
     def code(vm: Vm) -> int:

@@ -113,7 +113,7 @@ def judge(text: str) -> VmDefinition | None:
     return None if reading.value is None else definition(2, reading.value)
 
 
-@fuzz("configuration files, their text", share=0.08, quick=100, text=st.one_of(spoiled(), st.text(max_size=200)))
+@fuzz("configuration files, their text", share=0.10, quick=100, text=st.one_of(spoiled(), st.text(max_size=200)))
 def test_any_text_gives_diagnostics_and_nothing_else(text: str) -> None:
     judge(text)
     read_daemon(text, "daemon.json")

@@ -135,7 +135,7 @@ def prepare(puppets: Puppets) -> None:
     memory.write(DISK + 8 + 104, struct.pack("<Q", MVM_BASE + (2 << 20)))
 
 
-@fuzz("hypercalls", share=0.16, quick=60, steps=sequences)
+@fuzz("hypercalls", share=0.12, quick=60, steps=sequences)
 def test_no_sequence_of_hypercalls_breaks_the_hypervisor(puppets: Puppets, steps: list[Step]) -> None:
     station = puppets.begin()
     prepare(puppets)

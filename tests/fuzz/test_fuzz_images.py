@@ -116,7 +116,7 @@ def test_any_kernel_is_refused_or_hurts_its_own_vm_alone(
     try_vm(puppets, kernel, ramdisk, b"", entry)
 
 
-@fuzz("device tree overlays", share=0.05, quick=50, overlay=overlays)
+@fuzz("device tree overlays", share=0.04, quick=50, overlay=overlays)
 def test_any_overlay_is_merged_or_refused(puppets: Puppets, overlay: bytes) -> None:
     try_vm(puppets, JUMP_TO_SELF, b"", overlay)
 

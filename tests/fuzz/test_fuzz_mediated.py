@@ -153,7 +153,7 @@ def puppets() -> MediatedPuppets:
     return MediatedPuppets(guest_with_devices)
 
 
-@fuzz("mediated disks", share=0.05, quick=50, chosen=steps)
+@fuzz("mediated disks", share=0.04, quick=50, chosen=steps)
 def test_neither_guest_nor_daemon_breaks_the_mediated_protocol(puppets: MediatedPuppets, chosen: list[Step]) -> None:
     station = puppets.begin()
     mvm = puppets.check_guest(0)
