@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 import click
 
-from shyper_tui.ipc.messages import MVM_OFF
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -68,7 +66,7 @@ def engine_options(function: F) -> F:
         help="Disks for the guests, as of `shyper system daemon` (JSON); what guests write stays in them.",
     )  # fmt: skip
     @click.option(
-        "--mvm-off", type=click.Choice(MVM_OFF), default="stay", show_default=True,
+        "--mvm-off", type=click.Choice(["stay", "end", "restart"]), default="stay", show_default=True,
         help="When the managing VM powers off: the guests go on, the machine ends, or it starts again.",
     )  # fmt: skip
     @click.option(

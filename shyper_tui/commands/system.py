@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
 import click
 
 from shyper_tui.commands.engine_access import InOrder, ask, force_option, json_option, print_json, socket_option
 
+if TYPE_CHECKING:
+    from shyper_tui.ipc.client import Client
+    from shyper_tui.ipc.vm_messages import VmAnswer
+
 DEFAULT_DAEMON_FILE = "cli-config.json"
+END_TIMEOUT = 10.0
+"""Seconds in which all cores let go of their VMs."""
 
 
 @click.group("system", cls=InOrder)
@@ -73,7 +83,15 @@ def shutdown(socket: str | None, force: bool, as_json: bool) -> None:
     The managing VM is asked, and the guests are stopped when it is off; when it does not listen, or with --force, all
     stop at once.
     """
-    answer = ask(socket, lambda client: client.system.shutdown(force), as_json)
+
+    async def end(client: Client) -> VmAnswer:
+        answer = await client.system.shutdown(force)
+        if not answer.asked:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.wait_state("stopped", "failed"), END_TIMEOUT)
+        return answer
+
+    answer = ask(socket, end, as_json)
     if as_json:
         print_json(answer)
     else:
