@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from shyper_tui import images
 from shyper_tui.engine.board.devicetree import Node
 from shyper_tui.engine.board.dtb_reader import read_tree
-from shyper_tui.engine.hypervisor.definition import DtbDevice, PassthroughRegion, VmError
+from shyper_tui.engine.hypervisor.definition import LONGEST_SENTENCE, DtbDevice, PassthroughRegion, VmError
 from shyper_tui.engine.hypervisor.guest_tree import Cpu, OverlayError, gvm_tree, mvm_tree
 from shyper_tui.engine.hypervisor.guest_tree.labels import label, labels_of
-from shyper_tui.engine.hypervisor.guest_tree.overlay import MAX_FIXUPS
+from shyper_tui.engine.hypervisor.guest_tree.overlay import MAX_FIXUPS, MAX_FRAGMENTS
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from tests.hypervisor.station import Station
 from tests.hypervisor.station import guest as small_guest
@@ -238,6 +238,58 @@ def test_size_and_depth_of_an_overlay_are_limited() -> None:
     extra.node("__fixups__").text("soc", *["/fragment@0/__overlay__:ref:0"] * (MAX_FIXUPS + 1))
     with pytest.raises(OverlayError, match="more than 4096 fixups"):
         tree_of(guest(overlay=extra.to_bytes()))
+
+
+def test_an_overlay_has_few_fragments() -> None:
+    extra = Node()
+    for number in range(MAX_FRAGMENTS + 1):
+        extra.node(f"fragment@{number}").text("target-path", "/").node("__overlay__").node(f"n{number}")
+    with pytest.raises(OverlayError, match="more than 256 fragments"):
+        tree_of(guest(overlay=extra.to_bytes()))
+
+
+def test_names_that_overlap_in_the_strings_block_cost_no_memory() -> None:
+    """Every property may name any place of the block: of one long string, a thousand properties have a copy each."""
+    content = Node()
+    for number in range(1000):
+        content.flag(f"p{number:03}")
+    data = bytearray(overlay(content))
+    length = len(data)
+    data += b"x" * 100_000 + b"\0"
+    data[4:8] = len(data).to_bytes(4, "big")
+    data[12:16] = length.to_bytes(4, "big")  # the strings block
+    with pytest.raises(OverlayError, match="a name in it has no end, or more than 255 characters"):
+        tree_of(guest(overlay=bytes(data)))
+
+
+def test_many_fixups_in_a_long_property_are_all_written() -> None:
+    extra = Node()
+    extra.node("fragment@0").text("target-path", "/").node("__overlay__").data("ref", bytes(900_000))
+    places = range(0, 4 * MAX_FIXUPS, 4)
+    extra.node("__fixups__").text("soc", *[f"/fragment@0/__overlay__:ref:{place}" for place in places])
+    tree = tree_of(guest(overlay=extra.to_bytes()))
+    written = cells(tree, "ref")
+    soc = node_at(tree, "/soc").phandle
+    assert (written[:MAX_FIXUPS], set(written[MAX_FIXUPS:])) == ([soc] * MAX_FIXUPS, {0})
+
+
+@pytest.mark.parametrize(
+    "extra", [wrong(path="/\x1b[2J\n/"), wrong(path="/", fixup=("soc", "/\x1b[31m\nagain:ref:0"))]
+)
+def test_a_refusal_never_moves_a_terminals_cursor(extra: bytes) -> None:
+    with pytest.raises(OverlayError) as error:
+        tree_of(guest(overlay=extra))
+    assert str(error.value).isprintable()
+    node = Node()
+    node.flag("na\x1bme")
+    with pytest.raises(OverlayError, match="characters that cannot be printed"):
+        tree_of(guest(overlay=overlay(node)))
+
+
+def test_a_refusal_is_no_longer_than_a_screen() -> None:
+    with pytest.raises(OverlayError) as error:
+        tree_of(guest(overlay=wrong(path="/" + "x" * 500_000)))
+    assert len(str(error.value)) == LONGEST_SENTENCE
 
 
 SMALL = wrong(path="/", fixup=("soc", "/fragment@0/__overlay__:ref:0"), handle=1)

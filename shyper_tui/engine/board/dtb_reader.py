@@ -9,6 +9,8 @@ from shyper_tui.engine.board.devicetree import Node
 MAGIC = 0xD00D_FEED
 MAX_DEPTH = 64
 MAX_NODES = 4096
+LONGEST_NAME = 255
+"""Characters of a node's or property's name; the specification has 31."""
 _BEGIN_NODE, _END_NODE, _PROP, _NOP, _END = 1, 2, 3, 4, 9
 _HEADER = struct.Struct(">7I")
 
@@ -96,11 +98,14 @@ class _Reader:
         return name
 
     def _string(self, start: int) -> tuple[str, int]:
-        """A string and the offset behind its NUL."""
-        end = self._data.find(b"\0", start)
+        """A name and the offset behind its NUL."""
+        end = self._data.find(b"\0", start, start + LONGEST_NAME + 1)
         if end < 0:
-            raise BadTreeError("a name in it has no end")
+            raise BadTreeError(f"a name in it has no end, or more than {LONGEST_NAME} characters")
         try:
-            return self._data[start:end].decode("ascii"), end + 1
+            name = self._data[start:end].decode("ascii")
         except UnicodeDecodeError:
             raise BadTreeError("a name in it is not ASCII") from None
+        if not name.isprintable():
+            raise BadTreeError("a name in it has characters that cannot be printed")
+        return name, end + 1

@@ -5,9 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+LONGEST_SENTENCE = 4096
+
 
 class VmError(Exception):
-    """A request about a VM that cannot be fulfilled; the message is one sentence for the user."""
+    """A request about a VM that cannot be fulfilled; the message is one sentence for the user.
+
+    It may quote what a guest wrote: no such text moves a terminal's cursor or fills a log.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence[:LONGEST_SENTENCE]))
+
+
+def printable(text: str) -> str:
+    """The text with `?` in place of all that a terminal might obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class VmType(IntEnum):

@@ -22,10 +22,10 @@ from typing import Self
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.block import SECTOR
 from shyper_tui.engine.board.virtio.queue import Segment, cut
-from shyper_tui.engine.hypervisor.definition import VmError
+from shyper_tui.engine.hypervisor.definition import VmError, printable
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory
+from shyper_tui.engine.hypervisor.layout import PAGE
 
-PAGE = 4096
 DESCRIPTOR_OFFSET, REQUEST_OFFSET = 8, 128
 CACHE_PA_OFFSET = DESCRIPTOR_OFFSET + 112
 READ, WRITE = 0, 1
@@ -159,6 +159,5 @@ def _look_up(memory: GuestMemory, start: int, size: int, translate: Translate) -
 
 
 def _text(field: bytes) -> str:
-    """The string in a field, for logs and lists: what a terminal might obey is replaced."""
-    text = field.partition(b"\0")[0].decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """The string in a field, for logs and lists."""
+    return printable(field.partition(b"\0")[0].decode("utf-8", "replace"))

@@ -20,6 +20,8 @@ UNRESOLVED = 0xFFFF_FFFF
 
 MAX_FIXUPS = 4096
 """Places in one overlay where phandles belong."""
+MAX_FRAGMENTS = 256
+"""Fragments of one overlay; each may cost a look at the whole tree."""
 
 Place = tuple[int, str]
 """A property: id() of its node, and its name."""
@@ -74,13 +76,15 @@ class _Merge:
         fragments = [node for node in self._extra.children if node.child("__overlay__") is not None]
         if not fragments:
             raise OverlayError("it has no fragment with something to merge")
+        if len(fragments) > MAX_FRAGMENTS:
+            raise OverlayError(f"it has more than {MAX_FRAGMENTS} fragments")
         for fragment in fragments:
             content = fragment.child("__overlay__")
             assert content is not None
             self._merge(content, self._target(fragment))
         for (_, name), (node, places) in self._pending.items():
-            for place in places:
-                _write_cell(node, name, place, self._renumbered(_cell(node.properties[name], place)))
+            value = node.properties[name]
+            _write_cells(node, name, {place: self._renumbered(_cell(value, place)) for place in places})
         self._add_symbols()
         write_symbols(self._root, self._labels)
 
@@ -89,6 +93,7 @@ class _Merge:
     def _fix_labels(self) -> None:
         """`__fixups__`: label → places `path:property:offset` that want the phandle of the label's node."""
         fixups = self._extra.child("__fixups__")
+        wanted: dict[Place, tuple[Node, dict[int, int]]] = {}
         count = 0
         for label, value in fixups.properties.items() if fixups is not None else ():
             node = self._labels.get(label)
@@ -102,7 +107,10 @@ class _Merge:
                 name, _, number = rest.partition(":")
                 if not number.isdecimal() or len(number) > 9:
                     raise OverlayError(f"its fixup of the label {label} is damaged")
-                _write_cell(self._node(path), name, int(number), node.phandle)
+                target = self._node(path)
+                wanted.setdefault((id(target), name), (target, {}))[1][int(number)] = node.phandle
+        for (_, name), (target, numbers) in wanted.items():
+            _write_cells(target, name, numbers)
 
     def _read_local_fixups(self) -> None:
         """`__local_fixups__`: the overlay's nodes once more, with the offsets of its own phandles in each property."""
@@ -228,13 +236,16 @@ def _handle(node: Node) -> int:
     return int.from_bytes(value, "big") if len(value) == 4 else 0
 
 
-def _cell(value: bytes, place: int) -> int:
+def _cell(value: bytes | bytearray, place: int) -> int:
     if place + 4 > len(value):
         raise OverlayError("its fixups name places outside of its properties")
     return int.from_bytes(value[place : place + 4], "big")
 
 
-def _write_cell(node: Node, name: str, place: int, number: int) -> None:
-    value = node.properties.get(name, b"")
-    _cell(value, place)
-    node.data(name, value[:place] + number.to_bytes(4, "big") + value[place + 4 :])
+def _write_cells(node: Node, name: str, numbers: dict[int, int]) -> None:
+    """Phandles at their places in a property, all at once: the property may be long."""
+    value = bytearray(node.properties.get(name, b""))
+    for place, number in numbers.items():
+        _cell(value, place)
+        value[place : place + 4] = number.to_bytes(4, "big")
+    node.data(name, bytes(value))
