@@ -21,6 +21,8 @@ REPLY_LIMIT = 4096
 """With more than this waiting, answers to the guest's queries are dropped: a guest that asks in a loop feeds only
 itself."""
 WRITE_STEP = 1024
+SETTLE_SECONDS = 0.15
+"""A size that has not changed for so long is told to the guest."""
 
 
 class Console:
@@ -42,6 +44,40 @@ class Console:
         self._live = False
         self._outbox = bytearray()
         self._filled = asyncio.Event()
+        self._fitted = False
+        self._told: tuple[int, int] | None = None
+        """Columns and rows that the engine knows of."""
+        self._resized = asyncio.Event()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The view that shows the console has this size, in character cells; the guest hears of it (`tell_size`)."""
+        self.terminal.resize(columns, rows)
+        self._fitted = True
+        self._resized.set()
+
+    def tell_again(self) -> None:
+        """The VM has started: what was told before may have been refused, or told to another one."""
+        self._told = None
+        if self._fitted:
+            self._resized.set()
+
+    async def tell_size(self, engine: Engine) -> None:
+        """Tell the engine the size whenever it has settled, for ever. A guest whose console is a serial line, or that
+        is not there yet, has none."""
+        self.tell_again()
+        while True:
+            await self._resized.wait()
+            while self._resized.is_set():  # again and again while a pane is being dragged
+                self._resized.clear()
+                await asyncio.sleep(SETTLE_SECONDS)
+            size = (self.terminal.columns, self.terminal.lines)
+            if size == self._told:
+                continue
+            self._told = size
+            try:
+                await engine.console.resize(self.vm, *size)
+            except EngineError:
+                self._told = None  # asked again when the size changes or the VM starts
 
     def send(self, data: bytes) -> bool:
         """Queue bytes for the guest; False when its queue is full and they were not taken."""

@@ -83,6 +83,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("vm-reboot", Scope.VMS, ("R",), "reboot", "vm: Reboot", "Reboot"),
     Action("vm-pause", Scope.VMS, ("p",), "pause_vm", "vm: Pause or resume this VM alone"),
     Action("vm-remove", Scope.VMS, ("X",), "remove", "vm: Remove", "Remove"),
+    Action("vm-faults", Scope.VMS, ("f",), "faults", "vm: Show faults and exits", "Faults"),
     Action("capture", Scope.CONSOLE, ("enter",), "capture", "console: Capture the keyboard", "Capture"),
     Action("next-console", Scope.CONSOLE, ("n",), "next_console(1)", "console: Next VM in this pane"),
     Action("previous-console", Scope.CONSOLE, ("p",), "next_console(-1)", "console: Previous VM in this pane"),

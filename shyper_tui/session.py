@@ -12,6 +12,8 @@ from shyper_tui.ipc.messages import EngineError, MachineStatus, VmInfo, WorkerEx
 from shyper_tui.ports import Engine, EngineFactory
 
 LOG_LINES = 200
+MVM_ID = 0
+"""The managing VM: its console is the board's serial port, which has no size."""
 
 
 class Session:
@@ -67,9 +69,13 @@ class Session:
             self.status = await engine.status()
             if self.status.state in ("booting", "failed"):
                 return
+            before = {vm.id for vm in self.vms if vm.state == "active"}
             self.vms = await engine.vm.list()
         except EngineError:
             return  # refused now or gone: `ended` tells the latter
+        for vm in self.vms:
+            if vm.state == "active" and vm.id not in before and vm.id in self.consoles:
+                self.consoles[vm.id].tell_again()
         known = {vm.id for vm in self.vms}
         for vm in self.vms:
             if vm.console and vm.id not in self._followers:
@@ -85,6 +91,8 @@ class Session:
             self.spawn(console.follow(engine), f"console-{vm}"),
             self.spawn(console.write_all(engine), f"console-{vm}-input"),
         ]
+        if vm != MVM_ID:
+            self._followers[vm].append(self.spawn(console.tell_size(engine), f"console-{vm}-size"))
 
     def _unfollow(self, vm: int) -> None:
         for task in self._followers.pop(vm):

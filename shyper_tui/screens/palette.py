@@ -39,6 +39,7 @@ class Commands(Provider):
             for verb in VERBS.get(vm.state, ("Pause", "Shutdown", "Stop", "Reboot")):
                 call = partial(screen.command, verb.lower(), vm.id, vm.name)
                 yield f"vm: {verb} {vm.id} {vm.name}", call, vm.state
+            yield f"vm: Show faults of {vm.id} {vm.name}", partial(screen.show_faults, vm.id, vm.name), vm.state
             if vm.console:
                 yield f"console: Go to vm{vm.id} {vm.name}", partial(screen.show_console, vm.id), f"alt+{vm.id}"
 

@@ -18,6 +18,7 @@ from shyper_tui.ipc.vm_messages import VmAnswer
 from shyper_tui.keymap import ACTIONS, display
 from shyper_tui.layout import Layout
 from shyper_tui.screens.dialogs import remove_dialog
+from shyper_tui.screens.faults import Faults
 from shyper_tui.session import Session
 from shyper_tui.widgets.config_editor import ConfigPane
 from shyper_tui.widgets.console_pane import ConsolePane
@@ -63,6 +64,8 @@ class Workstation(Screen[None]):
         self.current = layouts[0].name
         self.zoomed: Pane | None = None
         self._told = ""
+        self._failed: dict[int, str] = {}
+        """VMs whose failure was told, with what was told."""
 
     def compose(self) -> ComposeResult:
         yield self.tabs
@@ -193,6 +196,7 @@ class Workstation(Screen[None]):
             await self.session.refresh()
             self.update_panes()
             self._tell_trouble()
+            self._tell_failures()
             if self.session.ended is not None:
                 self.post_message(self.EngineEnded())
             await asyncio.sleep(STATE_SECONDS if self.session.vms or self.session.ended else START_SECONDS)
@@ -206,6 +210,15 @@ class Workstation(Screen[None]):
         if status.message:
             title = "The machine did not start" if status.state == "failed" else "Not everything started"
             self.notify(status.message, title=title, severity="error", timeout=TROUBLE_SECONDS, markup=False)
+
+    def _tell_failures(self) -> None:
+        """Why a VM has failed, once: the list of VMs may not be on the screen."""
+        failed = {vm.id: vm.message for vm in self.session.vms if vm.state == "failed"}
+        for vm in self.session.vms:
+            if vm.id in failed and self._failed.get(vm.id) != vm.message:
+                title = f"vm{vm.id} {vm.name} has failed"
+                self.notify(vm.message, title=title, severity="error", timeout=TROUBLE_SECONDS, markup=False)
+        self._failed = failed
 
     @work(group="snapshots")
     async def poll_snapshots(self, kind: SnapshotKind) -> None:
@@ -245,8 +258,14 @@ class Workstation(Screen[None]):
     def _vm_command(self, message: VmTable.Command) -> None:
         if message.verb == "open":
             self.show_console(message.vm.id)
+        elif message.verb == "faults":
+            self.show_faults(message.vm.id, message.vm.name)
         else:
             self.command(message.verb, message.vm.id, message.vm.name)
+
+    def show_faults(self, vm: int, name: str) -> None:
+        """Open the VM's faults and exits."""
+        self.app.push_screen(Faults(self.session, vm, name))
 
     @work(group="commands")
     async def command(self, verb: str, vm: int, name: str) -> None:

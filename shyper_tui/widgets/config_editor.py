@@ -16,7 +16,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Selection
 
 from shyper_tui.config import Diagnostic as ConfigDiagnostic
-from shyper_tui.config import check_vm, read_vm, sample_path, summary
+from shyper_tui.config import Severity, check_vm, read_vm, sample_path, summary
 from shyper_tui.ipc.messages import Diagnostic
 from shyper_tui.widgets.json_editor import Editor
 from shyper_tui.widgets.lines_view import RULE, LinesView, Part, Row
@@ -30,12 +30,13 @@ ROLES = {"error": "bad", "warning": "warn", "portable": "label"}
 
 
 def diagnose(text: str, file: str, folder: Path) -> list[ConfigDiagnostic]:
-    """Everything wrong with a VM's configuration, by position. Images are looked up in `folder`."""
-    reading = read_vm(text, file)
+    """Everything wrong with a VM's configuration by position, then what Rust-Shyper itself would not make of it. Images
+    are looked up in `folder`."""
+    reading = read_vm(text, file, portable=True)
     found = list(reading.diagnostics)
     if reading.value is not None:
-        found += check_vm(reading.value, folder=folder)
-    return sorted(found, key=lambda one: (one.line, one.column))
+        found += check_vm(reading.value, folder=folder, portable=True)
+    return sorted(found, key=lambda one: (one.severity is Severity.PORTABLE, one.line, one.column))
 
 
 def diagnostic_rows(found: Diagnostic | ConfigDiagnostic, width: int) -> list[Row]:
@@ -167,7 +168,8 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         self.found = found
         changed = " ● changed" if self.changed else ""
         self.set_title(f"config · {self._file_title()}{changed}", f"{verdict} · ^r apply ^s save ^n problem ^l load")
-        self.editor.mark([(one.line - 1, one.column - 1, one.end_column - 1, str(one.severity)) for one in found])
+        marks = [(one.line - 1, one.column - 1, one.end_column - 1, str(one.severity)) for one in found]
+        self.editor.mark(marks[::-1])  # where two meet, the later one covers the other
         self.list_found(verdict)
 
     def list_found(self, verdict: str = "no problems") -> None:
@@ -246,10 +248,12 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         self.post_message(self.Apply(self, self.editor.text, str(self.folder), self.file))
 
     def action_next_problem(self) -> None:
-        """Go to the first finding after the cursor, or to the first of all."""
-        row, column = self.editor.selection.start
-        later = [n for n, one in enumerate(self.found) if (one.line - 1, one.column - 1) > (row, column)]
-        self.go_to(later[0] if later else 0)
+        """Go to the first error or warning after the cursor, or to the first of all; to notes when there is neither."""
+        here = self.editor.selection.start
+        problems = [one for one in self.found if str(one.severity) != Severity.PORTABLE] or self.found
+        later = [one for one in problems if (one.line - 1, one.column - 1) > here] or problems
+        if later:
+            self.go_to(self.found.index(later[0]))
 
     def action_open_file(self) -> None:
         self.post_message(self.OpenFile(self))

@@ -98,7 +98,7 @@ class ConsoleView(Widget, can_focus=True):
 
     def _fit(self) -> None:
         if self.console is not None and self.size.width > 1 and self.size.height:
-            self.console.terminal.resize(self.size.width, self.size.height)
+            self.console.resize(self.size.width, self.size.height)
             self._painted = []
             self.refresh()
 
@@ -380,7 +380,7 @@ class ConsoleView(Widget, can_focus=True):
         self.notify("Copied what the console shows. (Shift+drag selects in most terminals.)", timeout=3)
 
     def action_tell_size(self) -> None:
-        """A serial line has no window size: tell the guest by typing it."""
+        """Tell the guest the size by typing it: a serial line has none, and not every guest heeds its console's."""
         if self.console is not None:
             terminal = self.console.terminal
             self._send(f"stty rows {terminal.lines} cols {terminal.columns}\r".encode())

@@ -21,15 +21,20 @@ TYPES = {0: "linux", 1: "bare-metal", 2: "rtos"}
 def vm_row(vm: VmInfo) -> Row:
     """One line of the list."""
     role = VM_ROLES.get(vm.state, "text")
-    return (
+    lead: Row = (
         (f" {VM_GLYPHS.get(vm.state, '?')} ", role),
         (f"{vm.id}  ", "strong"),
         (f"{vm.name[:16]:<16} ", "text"),
         (f"{vm.state:<8} ", role),
+    )
+    if vm.state == "failed":  # why matters more than what it was made of
+        return (*lead, (vm.message, "bad"))
+    return (
+        *lead,
         (f"{vm.vcpus} vCPU{'s' if vm.vcpus != 1 else ' '} on {span(vm.cores):<5} ", "text"),
         (f"{size(vm.memory):>9}  ", "text"),
         (f"{TYPES.get(vm.type, vm.type):<10} ", "label"),
-        (vm.message, "bad" if vm.state == "failed" else "label"),
+        (vm.message, "label"),
     )
 
 
@@ -39,7 +44,8 @@ class VmTable(LinesView):
     BINDINGS = bindings(Scope.VMS)
 
     class Command(Message):
-        """The user wants something done with a VM: open, boot, pause, resume, shutdown, stop, reboot, remove."""
+        """The user wants something done with a VM: open, boot, pause, resume, shutdown, stop, reboot, remove,
+        faults."""
 
         def __init__(self, verb: str, vm: VmInfo) -> None:
             super().__init__()
@@ -76,6 +82,9 @@ class VmTable(LinesView):
     def action_remove(self) -> None:
         self._command("remove")
 
+    def action_faults(self) -> None:
+        self._command("faults")
+
 
 class VmListPane(Pane):
     """All configured VMs."""
@@ -85,7 +94,8 @@ class VmListPane(Pane):
 All VMs that are configured. vm0 is the managing VM (MVM). States: `● active` runs, `○ pending` is configured
 but not started, `◐ paused`, `■ stopped`, `✖ failed` was stopped by the hypervisor; the line then says why.
 **b** boots, **d** asks the chosen VM to shut down, **s** stops it at once, **R** reboots it, **p** takes it off its
-cores and puts it back; the others go on. **X** removes it. **enter** goes to its console.
+cores and puts it back; the others go on. **X** removes it. **f** shows its faults, and how often and why the
+hypervisor was called. **enter** goes to its console.
 """
     DEFAULT_CSS = "VmListPane { height: auto; max-height: 10; min-height: 3; } VmListPane > VmTable { height: auto; }"
 

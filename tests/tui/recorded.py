@@ -26,7 +26,7 @@ from shyper_tui.ipc.messages import (
     VmInfo,
     WorkerExit,
 )
-from shyper_tui.ipc.vm_messages import VmAnswer
+from shyper_tui.ipc.vm_messages import ExitCount, Fault, VmAnswer, VmFaults, VmStatistics
 from shyper_tui.ports import EngineFactory
 from tests.term.streams import boot_log
 
@@ -103,6 +103,25 @@ PLIC = PlicSnapshot(
     ],
 )  # fmt: skip
 
+FAULTS = [
+    Fault(
+        41_000_000, 1, 0, 22, "virtual instruction", 0xFFFF_FFFF_8000_4412, 0x6800_25F3, 0, 0x6800_25F3, "", -1, "",
+        "an instruction or a register that a guest does not have",
+    ),
+    Fault(
+        754_000_000, 1, 2, 21, "load guest-page fault", 0xFFFF_FFFF_8000_1A2C, 0xFFFF_FFC8_0000_0000, 0x1800_0000,
+        0x4388, "G-stage", 2,
+        "no memory region, device or passthrough region covers 0x18000000; "
+        "nearest: device virtio_blk@10001000 0x10001000–0x10001fff",
+        "nothing is at this address", 3,
+    ),
+]  # fmt: skip
+EXITS = [
+    ExitCount(10, "environment call from VS-mode", 1520, 41_500_000),
+    ExitCount(1 << 63 | 1, "supervisor software interrupt", 6, 175_071),
+    ExitCount(21, "load guest-page fault", 96_431, 1_204_000_000),
+]
+
 
 class RecordedVms:
     """`client.vm`: state changes at once."""
@@ -146,6 +165,15 @@ class RecordedVms:
         self.asked.append(("remove", vm))
         del self.vms[vm]
 
+    async def faults(self, vm: int) -> VmFaults:
+        return VmFaults(vm, self.vms[vm].name, FAULTS if vm == 1 else [], 7 if vm == 1 else 0)
+
+    async def statistics(self, vm: int) -> VmStatistics:
+        info = self.vms[vm]
+        if info.state == "pending":
+            raise EngineError("vm", f"VM {vm} was never booted")
+        return VmStatistics(0, vm, info.name, info.state, info.memory, 1, 0, [], EXITS if vm == 1 else [], [], [])
+
     def _set(self, verb: str, vm: int, state: str) -> VmInfo:
         self.asked.append((verb, vm))
         if self.refusal is not None:
@@ -160,6 +188,7 @@ class RecordedConsoles:
     def __init__(self, kept: dict[int, bytes]) -> None:
         self.kept = {vm: bytearray(data) for vm, data in kept.items()}
         self.typed: dict[int, bytearray] = {}
+        self.resized: list[tuple[int, int, int]] = []
         self._more = asyncio.Condition()
 
     async def show(self, vm: int, data: bytes) -> None:
@@ -170,6 +199,11 @@ class RecordedConsoles:
 
     async def write(self, vm: int, data: bytes) -> None:
         self.typed.setdefault(vm, bytearray()).extend(data)
+
+    async def resize(self, vm: int, columns: int, rows: int) -> None:
+        self.resized.append((vm, columns, rows))
+        if vm == 2:
+            raise EngineError("no-size", "the console of vm2 is a serial line, which has no size")
 
     async def read(self, vm: int, offset: int = 0) -> ConsoleChunk:
         return ConsoleChunk(vm, offset, bytes(self.kept.get(vm, b"")[offset:]))

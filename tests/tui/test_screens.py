@@ -8,6 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from shyper_tui.app import ShyperApp
+from shyper_tui.screens.faults import Faults
 from shyper_tui.widgets.config_editor import ConfigPane
 from shyper_tui.widgets.console_pane import ConsolePane
 from shyper_tui.widgets.plic import PlicPane
@@ -103,7 +104,7 @@ def test_config(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
         pane.check()
         await pilot.pause()
 
-    check = says("new.json", "✖ error", "15:65", "1 error")
+    check = says("new.json", "✖ error", "15:65", "1 error, ", "◇ portable 2:5", "1 comment; Rust-Shyper reads plain")
     assert snap_compare(app(), terminal_size=size, run_before=after(view("config"), spoil, check))
 
 
@@ -120,3 +121,32 @@ def test_captured_console(snap_compare: SnapCompare) -> None:
 
     run = after(capture, says("CAPTURED · f12 releases"))
     assert snap_compare(app(), terminal_size=(120, 40), run_before=run)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_faults_of_a_vm(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    async def open_faults(app: ShyperApp, pilot: Pilot[int]) -> None:
+        assert app.workstation is not None
+        app.workstation.show_faults(1, "guest-os-0")
+        for _ in range(1000):
+            await pilot.pause(0.01)
+            if isinstance(app.screen, Faults) and app.screen.lines.rows:
+                return
+        raise AssertionError("the faults did not come")
+
+    check = says(
+        "vm1 guest-os-0: exits and faults",
+        "97,957 exits by cause",
+        "load guest-page fault               96,431      1,204.0       12.5",
+        "i1 supervisor software interrupt",
+        "2 faults, newest first",
+        "load guest-page fault  cause 21  vCPU 2  3 times, last at 75.400000 s",
+        "nothing is at this address",
+        "0xffffffff80001a2c",
+        "instruction  0x4388",
+        "GVA (stval)  0xffffffc800000000   GPA (htval)  0x0000000018000000",
+        "failed in the G-stage, at level 2",
+        "nearest: device virtio_blk@10001000",
+        "virtual instruction  cause 22",
+    )
+    assert snap_compare(app(), terminal_size=size, run_before=after(open_faults, check))
