@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shyper_tui.engine.hypervisor.audit import KEPT, LOGGED_AT_ONCE
+from shyper_tui.engine.hypervisor.audit import KEPT, LOGGED_AT_ONCE, LOGGED_OF_MVM
+from shyper_tui.engine.hypervisor.calls import call
 from shyper_tui.engine.hypervisor.calls.table import HANDLERS
 from shyper_tui.engine.hypervisor.vm import VmState
 from tests.hypervisor.caller import Caller
@@ -78,6 +79,13 @@ def test_the_managing_vms_mistakes_go_to_the_log_alone() -> None:
         "hypercall 0x1.0xc of VM 0 failed: VMs cannot be migrated",
         "hypercall 0x4.0x0 of VM 0 failed: there are no security calls",
     ]
+
+
+def test_a_managing_vm_that_makes_bad_calls_for_ever_does_not_fill_the_log() -> None:
+    mvm = Caller(Station())
+    for _ in range(2 * LOGGED_OF_MVM):
+        assert call(mvm.station.hypervisor, mvm.vm.vcpus[0], BASE | 0x102, [7] * 7) == -1
+    assert len(mvm.station.log) == LOGGED_OF_MVM + len([2048]) + len(["created"])
 
 
 def test_a_guest_that_makes_bad_calls_for_ever_fills_neither_memory_nor_the_log(caller: Caller) -> None:

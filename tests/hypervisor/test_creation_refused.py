@@ -17,6 +17,7 @@ from shyper_tui.engine.hypervisor.definition import (
     VmDefinition,
     VmError,
 )
+from shyper_tui.engine.hypervisor.images import Upload
 from shyper_tui.engine.hypervisor.stage2 import IPA_BITS
 from tests.hypervisor.caller import Caller
 from tests.hypervisor.station import GUEST_BASE, RAM_BASE, Station, guest
@@ -241,7 +242,7 @@ def test_the_last_piece_may_be_announced_with_the_size_of_the_whole_file() -> No
     assert mvm.station.manager.vm(1).memory.read(GUEST_BASE, 0x4000) == KERNEL[:0x3F00] + bytes(0x100)
     kept = mvm.station.manager.entry(1).images.upload
     assert kept is not None
-    assert b"".join(kept.pieces) == KERNEL[:0x3F00]
+    assert kept.data == KERNEL[:0x3F00]
 
 
 def test_a_kernel_that_has_not_arrived_in_full_is_not_booted() -> None:
@@ -288,5 +289,16 @@ def test_a_piece_that_comes_twice_counts_once() -> None:
     assert perform_with(mvm, memory, *calls, hypercall(1, 2, 1)) == [0] * 5
     kept = mvm.station.manager.entry(1).images.upload
     assert kept is not None
-    assert b"".join(kept.pieces) == KERNEL[:0x3000]
+    assert kept.data == KERNEL[:0x3000]
     assert mvm.station.manager.vm(1).memory.read(GUEST_BASE, 0x3000) == KERNEL[:0x3000]
+
+
+def test_a_piece_that_comes_again_and_again_copies_nothing_but_itself() -> None:
+    kept = Upload(size=0x4000)
+    kept.add(0, KERNEL[:0x3FFF])
+    before = kept.data
+    for _ in range(3):
+        kept.add(0x3FFE, KERNEL[0x3FFE:0x4000])
+    assert kept.data is before
+    assert kept.data == KERNEL[:0x4000]
+    assert kept.received == 0x4000

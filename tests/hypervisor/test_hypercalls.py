@@ -99,7 +99,7 @@ def test_a_vm_is_configured_created_listed_booted_and_removed(mvm: Caller) -> No
     )
     upload = mvm.station.manager.entry(1).images.upload
     assert upload is not None
-    assert b"".join(upload.pieces) == PROGRAM
+    assert upload.data == PROGRAM
     pending, active = (mvm.vm.memory.read(PAGE + 0x10_0000 + at, 4096) for at in (0, 0x1000))
     supervisor = struct.pack("<I32sII", 0, b"supervisor", 0, 2)
     assert pending == (

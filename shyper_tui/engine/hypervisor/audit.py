@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 KEPT = 256
 LOGGED_AT_ONCE = 16
-"""Refusals of one VM that each get a line in the log; later ones only when their number is a power of two."""
+"""Refusals of a guest VM that each get a line in the log; later ones only when their number is a power of two."""
+LOGGED_OF_MVM = 1024
+"""The same for the managing VM, whose user reads the log to see what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,6 @@ def new_audit() -> deque[AuditEntry]:
     return deque(maxlen=KEPT)
 
 
-def worth_a_line(count: int) -> bool:
-    """Whether a VM's refusal number `count` goes to the log: a guest that only makes bad calls must not fill it."""
-    return count <= LOGGED_AT_ONCE or count & count - 1 == 0
+def worth_a_line(count: int, at_once: int = LOGGED_AT_ONCE) -> bool:
+    """Whether a VM's refusal number `count` goes to the log: a VM that only makes bad calls must not fill it."""
+    return count <= at_once or count & count - 1 == 0

@@ -47,21 +47,19 @@ class Images:
 class Upload:
     """A kernel that comes in pieces: `size` bytes are announced, the first `received` have arrived.
 
-    `kept`: `pieces` hold what has arrived, one behind the other; if not, it is in the VM's RAM alone.
+    `kept`: `data` is what has arrived; if not, it is in the VM's RAM alone.
     """
 
     size: int
     received: int = 0
     kept: bool = True
-    pieces: list[bytes] = field(default_factory=list)
+    data: bytearray = field(default_factory=bytearray)
 
-    def add(self, offset: int, data: bytes) -> None:
+    def add(self, offset: int, piece: bytes) -> None:
         """A piece that begins at `offset`, at most `received`: it and nothing behind it counts from now on."""
-        if offset < self.received and self.kept:
-            self.pieces = [b"".join(self.pieces)[:offset]]
-        if self.kept and data:
-            self.pieces.append(data)
-        self.received = offset + len(data)
+        if self.kept:
+            self.data[offset:] = piece
+        self.received = offset + len(piece)
 
 
 def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPlan:

@@ -97,7 +97,7 @@ class Loader:
                 f"the kernel of VM {definition.id} ({definition.name}) was not kept, as it is larger than "
                 f"{self.keep >> 20} MiB; upload it again"
             )
-        return [Segment(address, b"".join(upload.pieces))], address
+        return [Segment(address, bytes(upload.data))], address
 
     def _others(self, entry: Entry, definition: VmDefinition) -> list[tuple[str, Segment]]:
         """Ramdisk and device tree, with their names for messages."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.board.memory import BadAddress
-from shyper_tui.engine.hypervisor.audit import AuditEntry, worth_a_line
+from shyper_tui.engine.hypervisor.audit import LOGGED_AT_ONCE, LOGGED_OF_MVM, AuditEntry, worth_a_line
 from shyper_tui.engine.hypervisor.definition import VmError
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 
@@ -74,12 +74,11 @@ def _absent(kind: int, event: int) -> str:
 
 
 def _refuse(hypervisor: Hypervisor, vcpu: Vcpu, number: int, reason: str) -> None:
-    """A failed call goes to the log; a guest's also to the audit, and not every one of many to the log."""
+    """A failed call goes to the log, but not every one of many; a guest's also to the audit."""
     vm = vcpu.vm
+    vm.refused_calls += 1
     if vm.id != MVM_ID:
         hypervisor.manager.audit.append(AuditEntry(vcpu.core.hart.csr.time, vm.id, vcpu.index, number, reason))
-        vm.refused_calls += 1
-        if not worth_a_line(vm.refused_calls):
-            return
-    kind, event = number >> 8 & 0xFF, number & 0xFF
-    hypervisor.platform.log(f"hypercall {kind:#x}.{event:#x} of VM {vm.id} failed: {reason}")
+    if worth_a_line(vm.refused_calls, LOGGED_OF_MVM if vm.id == MVM_ID else LOGGED_AT_ONCE):
+        kind, event = number >> 8 & 0xFF, number & 0xFF
+        hypervisor.platform.log(f"hypercall {kind:#x}.{event:#x} of VM {vm.id} failed: {reason}")
