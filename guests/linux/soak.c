@@ -33,28 +33,34 @@ struct poll {
 static const char *name;
 static uint64_t count, reported;
 
+/* One line by one write: several processes share the console. */
+static void tell(const char *what, const char *detail, uint64_t number)
+{
+    char line[160], digits[21], *at = line, *first = digits + sizeof digits - 1;
+    const char *parts[] = {"soak ", name, what, detail, " ", first, "\n"};
+    *first = '\0';
+    do
+        *--first = (char)('0' + number % 10);
+    while (number /= 10);
+    parts[5] = first;
+    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        for (const char *from = parts[i]; *from && at < line + sizeof line; from++)
+            *at++ = *from;
+    call(SYS_WRITE, 1, (long)line, at - line, 0, 0, 0);
+}
+
 static void report(void)
 {
     uint64_t time = now();
     if (time < reported + REPORT)
         return;
     reported = time;
-    print("soak ");
-    print(name);
-    print(" ok ");
-    print_number(count);
-    print("\n");
+    tell(" ok", "", count);
 }
 
 static void wrong(const char *what, uint64_t number)
 {
-    print("soak ");
-    print(name);
-    print(" ERROR ");
-    print(what);
-    print(" ");
-    print_number(number);
-    print("\n");
+    tell(" ERROR ", what, number);
 }
 
 static uint64_t next(uint64_t *state)
