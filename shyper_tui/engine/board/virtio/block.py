@@ -9,7 +9,7 @@ from typing import Protocol
 from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.backend import Backend
-from shyper_tui.engine.board.virtio.pace import Pace
+from shyper_tui.engine.board.virtio.pace import DESCRIPTOR_TICKS, Pace
 from shyper_tui.engine.board.virtio.queue import Chain, QueueError, VirtQueue, cut
 
 SECTOR = 512
@@ -30,7 +30,7 @@ SEG_MAX = 254
 MAX_SECTORS_AT_ONCE = 1 << 16  # of one discard or write-zeroes segment: 32 MiB
 _MAX_DATA = SIZE_MAX * SEG_MAX  # of one request
 
-_REQUEST_TICKS, _SEGMENT_TICKS = 100, 5  # what taking a request costs the host
+_REQUEST_TICKS = 100  # what taking a request costs the host, besides its descriptors
 
 _HEADER = struct.Struct("<IIQ")
 
@@ -189,7 +189,7 @@ class Block(Backend):
                 chain = queue.pop()
                 if chain is None:
                     break
-                self._pace.spend(_REQUEST_TICKS + _SEGMENT_TICKS * (len(chain.readable) + len(chain.writable)))
+                self._pace.spend(_REQUEST_TICKS + DESCRIPTOR_TICKS * chain.descriptors)
                 self._start(BlockRequest(self, queue, chain))
         finally:
             self._taking = False

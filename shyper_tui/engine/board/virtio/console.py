@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.virtio.backend import Backend
-from shyper_tui.engine.board.virtio.pace import Pace
+from shyper_tui.engine.board.virtio.pace import DESCRIPTOR_TICKS, Pace
 from shyper_tui.engine.board.virtio.queue import Chain, VirtQueue
 
 VIRTIO_CONSOLE_F_SIZE = 1 << 0
@@ -63,6 +63,7 @@ class Console(Backend):
         self.received_bytes = self.received_dropped = 0
         self.sent_bytes = self.sent_dropped = 0
         self._pace = Pace(timebase, self.resume_output)
+        self._input_pace = Pace(timebase, lambda: self.kick(RECEIVEQ))
         self._waiting = bytearray()
         self._output: Output | None = None
         self._draining = False
@@ -156,11 +157,12 @@ class Console(Backend):
         queue = self.queue(RECEIVEQ)
         before = self.received_bytes
         for _ in range(queue.size):
-            if not self._waiting:
+            if not self._waiting or self._input_pace.must_rest():
                 break
             chain = queue.pop()
             if chain is None:
                 break
+            self._input_pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
             written = chain.write(0, bytes(self._waiting[:_CHUNK]))
             del self._waiting[:written]
             self.received_bytes += written
@@ -178,13 +180,14 @@ class Console(Backend):
             self.finish(queue, output.chain, 0)
 
     def _next(self, queue: VirtQueue) -> Output | None:
-        """The buffer that is being sent, or the next one."""
+        """The buffer that is being sent, or the next one as soon as it may be taken."""
         if self._output is not None and self._output.chain.stale:
             self._output = None
-        if self._output is None:
+        if self._output is None and not self._pace.must_rest():
             chain = queue.pop()
             if chain is not None:
                 self._output = Output(chain)
+                self._pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
                 self.sent_dropped += chain.readable_size - self._output.size
         return self._output
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.virtio.backend import Backend
-from shyper_tui.engine.board.virtio.pace import Pace
+from shyper_tui.engine.board.virtio.pace import DESCRIPTOR_TICKS, Pace
 from shyper_tui.engine.board.virtio.segmentation import MAX_SEGMENTS, ones_complement_sum, segment
 
 VIRTIO_NET_F_CSUM = 1 << 0
@@ -128,6 +128,7 @@ class Net(Backend):
         self._backlog = backlog
         self._waiting: deque[Frame] = deque()
         self._pace = Pace(timebase, lambda: self.kick(TRANSMITQ))
+        self._buffers_pace = Pace(timebase, self._more_buffers)
         self._sent_length = sent_length
         self.received_frames = self.received_bytes = self.received_dropped = 0
         self.sent_frames = self.sent_bytes = self.sent_dropped = 0
@@ -187,14 +188,20 @@ class Net(Backend):
         else:
             self._control()
 
+    def _more_buffers(self) -> None:
+        """The receive and control queues may be looked at again."""
+        self.kick(RECEIVEQ)
+        self.kick(CONTROLQ)
+
     def _fill(self) -> None:
         queue = self.queue(RECEIVEQ)
         for _ in range(queue.size):
-            if not self._waiting:
+            if not self._waiting or self._buffers_pace.must_rest():
                 break
             chain = queue.pop()
             if chain is None:
                 break
+            self._buffers_pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
             frame = self._waiting.popleft()
             size = _HEADER_SIZE + len(frame.data)
             if chain.writable_size < size:
@@ -214,6 +221,7 @@ class Net(Backend):
             chain = queue.pop()
             if chain is None:
                 break
+            self._pace.spend(_FRAME_TICKS + DESCRIPTOR_TICKS * chain.descriptors)
             size = chain.readable_size - _HEADER_SIZE
             frame = None
             if _MIN_FRAME <= size <= _MAX_FRAME and self.link_up:
@@ -223,20 +231,22 @@ class Net(Backend):
             self.finish(queue, chain, size if self._sent_length and frame is not None else 0)
             if frame is None or self.port is None:
                 self.sent_dropped += 1
-                self._pace.spend(_FRAME_TICKS)
                 continue
             self.sent_frames += 1
             self.sent_bytes += size
             segments = size // frame.gso_size if frame.gso_type and frame.gso_size else 0
             copy = _COPY_TICKS + size // _COPIED_PER_TICK + min(segments, MAX_SEGMENTS) * _SEGMENT_TICKS
-            self._pace.spend(_FRAME_TICKS + self.port.send(frame) * copy)
+            self._pace.spend(self.port.send(frame) * copy)
 
     def _control(self) -> None:
         queue = self.queue(CONTROLQ)
         for _ in range(queue.size):
+            if self._buffers_pace.must_rest():
+                break
             chain = queue.pop()
             if chain is None:
                 break
+            self._buffers_pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
             acknowledged = chain.read(0, 2) == bytes((_CTRL_ANNOUNCE, _CTRL_ANNOUNCE_ACK))
             if acknowledged:
                 self.announcing = False

@@ -8,6 +8,8 @@ from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase
 
 BURST = 3 * TICKS_PER_SECOND // 1000
 """Ticks of work that may be done ahead of time: 3 ms."""
+DESCRIPTOR_TICKS = 5
+"""Price of each descriptor of a chain: a driver may make chains of hundreds that carry nothing."""
 
 
 class Pace:

@@ -43,6 +43,11 @@ class Chain:
         return self.generation != self.queue.generation
 
     @property
+    def descriptors(self) -> int:
+        """How many descriptors were walked."""
+        return len(self.readable) + len(self.writable)
+
+    @property
     def readable_size(self) -> int:
         return sum(length for _, length in self.readable)
 
