@@ -45,8 +45,8 @@ class Console:
         self._outbox = bytearray()
         self._filled = asyncio.Event()
         self._fitted = False
-        self._told: tuple[int, int] | None = None
-        """Columns and rows that the engine knows of."""
+        self.told: tuple[int, int] | None = None
+        """Columns and rows that the engine was told."""
         self._resized = asyncio.Event()
 
     def resize(self, columns: int, rows: int) -> None:
@@ -57,7 +57,7 @@ class Console:
 
     def tell_again(self) -> None:
         """The VM has started: what was told before may have been refused, or told to another one."""
-        self._told = None
+        self.told = None
         if self._fitted:
             self._resized.set()
 
@@ -71,13 +71,13 @@ class Console:
                 self._resized.clear()
                 await asyncio.sleep(SETTLE_SECONDS)
             size = (self.terminal.columns, self.terminal.lines)
-            if size == self._told:
+            if size == self.told:
                 continue
-            self._told = size
+            self.told = size
             try:
                 await engine.console.resize(self.vm, *size)
             except EngineError:
-                self._told = None  # asked again when the size changes or the VM starts
+                self.told = None  # asked again when the size changes or the VM starts
 
     def send(self, data: bytes) -> bool:
         """Queue bytes for the guest; False when its queue is full and they were not taken."""

@@ -65,7 +65,8 @@ class Pane(Vertical):
             self.pane = pane
 
     def on_mount(self) -> None:
-        self.set_title(self.TITLE)
+        if self._frame is None:  # Textual calls this after the handler of a subclass, which may have said more
+            self.set_title(self.TITLE)
         self.post_message(self.Ready(self))
 
     @property

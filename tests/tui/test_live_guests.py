@@ -4,6 +4,7 @@ screen."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +16,12 @@ from textual.pilot import Pilot
 from shyper_tui import images
 from shyper_tui.app import ShyperApp, engine_factory
 from shyper_tui.screens.dialogs import Choice
+from shyper_tui.screens.faults import Faults
 from shyper_tui.widgets.config_editor import ConfigPane
 from shyper_tui.widgets.console_pane import ConsolePane
 from shyper_tui.widgets.plic import PlicPane
 from shyper_tui.widgets.vcpus import VcpusPane
+from shyper_tui.widgets.vm_list import VmListPane
 
 SECONDS = 240  # a first start compiles the core
 
@@ -148,3 +151,47 @@ async def test_a_killed_engine_is_reported_and_restarted(tmp_path: Path) -> None
         kept, _, restarted = live.text(0).rpartition("[the engine was restarted]")
         assert kept.rstrip().endswith("mvm#")  # the message stands behind what the console showed
         await live.until(lambda: "help" in live.text(0).rpartition("restarted]")[2], f"no answer: {restarted}")
+
+
+async def test_the_size_of_a_pane_reaches_the_guests_console_device(tmp_path: Path) -> None:
+    """The guest reads its device's configuration space: columns in the low half of the word, rows in the high one."""
+    async with open_live(tmp_path) as live:
+        console = live.app.session.consoles[1]
+        for number, width in enumerate((120, 150), 1):
+            await live.pilot.resize_terminal(width, 40)
+            pane = live.pane(1)
+            assert pane is not None
+            await live.until(lambda size=(*pane.view.size,): console.told == size, "the engine was not told")  # type: ignore[misc]
+            await live.type(1, "peek 0x40001100")
+            word = f"0x40001100: 0x{pane.view.size.height << 16 | pane.view.size.width:08x}"
+            await live.until(lambda wanted=word: wanted in live.text(1), f"the device of size {number} says else")  # type: ignore[misc]
+
+
+async def test_a_fault_of_a_guest_is_shown_with_everything_that_is_known(tmp_path: Path) -> None:
+    async with open_live(tmp_path) as live:
+        await live.type(1, "fault load 0x18000000")
+        await live.until(
+            lambda: "stval 0x18000000" in live.text(1).replace("\n", ""), "the guest did not get its fault"
+        )
+        assert live.app.workstation is not None
+        live.app.workstation.query_one(VmListPane).table.focus()
+        for key in ("down", "f"):
+            live.app.post_message(events.Key(key, key if key == "f" else None))
+        await live.until(lambda: isinstance(live.app.screen, Faults), "f did not open the faults")
+        screen = live.app.screen
+        assert isinstance(screen, Faults)
+        await live.until(lambda: "load guest-page fault  cause 21  vCPU 0  at" in screen.lines.text, "no fault")
+        said = live.text(1).replace("\n", "")  # its pane is narrow
+        pc = re.findall(r"sepc 0x([0-9a-f]+), stval 0x18000000", said)[-1]
+        for wanted in (
+            "1 fault",
+            "exits by cause",
+            "nothing is at this address",
+            f"pc           0x{pc:>016}",
+            "GVA (stval)  0x0000000018000000   GPA (htval)  0x0000000018000000",
+            "failed in the G-stage, at level 2",
+            "no memory region, device or passthrough region covers 0x18000000; nearest:",
+        ):
+            assert wanted in screen.lines.text
+        assert re.search(r"instruction  0x00052283", screen.lines.text)  # lw t0, 0(a0)
+        assert re.search(r" 21 load guest-page fault +[1-9][0-9]* ", screen.lines.text)

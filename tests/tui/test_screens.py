@@ -146,7 +146,7 @@ def test_faults_of_a_vm(snap_compare: SnapCompare, size: tuple[int, int]) -> Non
         "instruction  0x4388",
         "GVA (stval)  0xffffffc800000000   GPA (htval)  0x0000000018000000",
         "failed in the G-stage, at level 2",
-        "nearest: device virtio_blk@10001000",
+        "virtio_blk@10001000",
         "virtual instruction  cause 22",
     )
     assert snap_compare(app(), terminal_size=size, run_before=after(open_faults, check))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import replace
 from functools import partial
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.command import CommandList
 from textual.widgets import Footer, Input
+from textual.widgets._footer import FooterKey
 
 from shyper_tui.app import ShyperApp
 from shyper_tui.ipc.messages import EngineError, WorkerExit
 from shyper_tui.screens.dialogs import Choice
+from shyper_tui.screens.faults import Faults
 from shyper_tui.screens.help import Help
 from shyper_tui.widgets.config_editor import ConfigPane
 from shyper_tui.widgets.plic import PlicPane
@@ -117,6 +121,32 @@ async def test_output_is_shown_and_the_readers_place_is_kept(desk: Desk) -> None
     await desk.key("f")
     await desk.until(lambda: "FOLLOW" in str(pane.border_subtitle))
     assert "new output" in pane.view._lines()[-1].text
+
+
+async def test_a_guest_hears_of_its_consoles_size_when_it_is_shown_resized_and_started(desk: Desk) -> None:
+    told = desk.engine.console.resized
+    pane = desk.console(1)
+    first = (1, pane.view.size.width, pane.view.size.height)
+    await desk.until(lambda: told == [first])
+    await desk.pilot.resize_terminal(150, 40)
+    size = (pane.view.size.width, pane.view.size.height)
+    assert size != first[1:]
+    await desk.until(lambda: told[1:] == [(1, *size)])
+    pane.show_vm(2)
+    await desk.until(lambda: told[2:] == [(2, *size)])  # refused: it is a serial line
+    await desk.engine.vm.boot(2)
+    await desk.until(lambda: told[3:] == [(2, *size)])
+    assert not desk.app._notifications
+    assert {vm for vm, _columns, _rows in told} == {1, 2}  # vm0's is the board's serial port
+
+
+async def test_only_the_last_of_many_sizes_is_told(desk: Desk) -> None:
+    told = desk.engine.console.resized
+    await desk.until(lambda: len(told) == 1)
+    for width in range(60, 160):  # as when a window is dragged
+        desk.app.session.consoles[1].resize(width, 31)
+    await desk.until(lambda: len(told) > 1)
+    assert told[1:] == [(1, 159, 31)]
 
 
 async def test_find_moves_to_the_newest_match(desk: Desk) -> None:
@@ -291,6 +321,68 @@ async def test_loading_a_file_asks_before_changes_are_lost(desk: Desk, tmp_path:
         await desk.until(lambda wanted=text: pane.editor.text == wanted)  # type: ignore[misc]
 
 
+async def test_f_and_the_palette_open_a_vms_faults(desk: Desk) -> None:
+    table = desk.screen.query_one(VmListPane).table
+    table.focus()
+    await desk.until(lambda: table.has_focus)
+    await desk.key("down", "f")
+    await desk.until(lambda: isinstance(desk.app.screen, Faults))
+    shown = desk.app.screen
+    assert isinstance(shown, Faults)
+    await desk.until(lambda: "nothing is at this address" in shown.lines.text)
+    await desk.key("escape")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    await desk.key("ctrl+p")
+    await desk.until(lambda: desk.app.screen is not desk.screen)
+    field = desk.app.screen.query_one(Input)
+    field.value = "faults of 0 mvm"
+    await desk.until(lambda: desk.app.screen.query_one(CommandList).option_count == 1)
+    await desk.key("enter")
+    if not isinstance(desk.app.screen, Faults):
+        await desk.key("enter")
+    await desk.until(lambda: isinstance(desk.app.screen, Faults) and desk.app.screen.vm == 0)
+    other = desk.app.screen
+    assert isinstance(other, Faults)
+    await desk.until(lambda: "no faults" in other.lines.text)
+
+
+async def test_a_click_opens_a_vms_faults_and_another_beside_them_closes(desk: Desk) -> None:
+    pane = desk.screen.query_one(VmListPane)
+    await desk.pilot.click(pane.table, offset=(10, 1))
+    await desk.until(lambda: pane.table.has_focus and pane.table.cursor == 1)
+    await desk.until(lambda: [key for key in desk.screen.query(FooterKey) if key.action.endswith("faults")])
+    await desk.pilot.click(next(key for key in desk.screen.query(FooterKey) if key.action.endswith("faults")))
+    await desk.until(lambda: isinstance(desk.app.screen, Faults))
+    shown = desk.app.screen
+    assert isinstance(shown, Faults)
+    assert shown.vm == 1
+    await desk.pilot.click(shown.lines)
+    assert desk.app.screen is shown
+    await desk.pilot.click(offset=(1, 1))
+    await desk.until(lambda: desk.app.screen is desk.screen)
+
+
+async def test_faults_that_cannot_be_had_are_told_in_the_engines_words(desk: Desk) -> None:
+    desk.screen.show_faults(2, "spare")
+    await desk.until(lambda: isinstance(desk.app.screen, Faults))
+    shown = desk.app.screen
+    assert isinstance(shown, Faults)
+    await desk.until(lambda: "VM 2 was never booted" in shown.lines.text)
+
+
+async def test_a_failed_vm_says_why_in_the_list_and_once_in_a_message(desk: Desk) -> None:
+    why = "its device tree does not fit: it needs 70000 bytes, and there are 65536"
+    desk.engine.vm.vms[1] = replace(desk.engine.vm.vms[1], state="failed", message=why)
+    pane = desk.screen.query_one(VmListPane)
+    await desk.until(lambda: f"✖ 1  guest-os-0       failed   {why}" in pane.table.text)
+    await desk.until(lambda: desk.app._notifications)
+    for _ in range(3):
+        await desk.screen.session.refresh()
+        desk.screen._tell_failures()
+    (note,) = desk.app._notifications
+    assert (note.message, note.title) == (why, "vm1 guest-os-0 has failed")
+
+
 async def test_a_refusal_is_shown_in_the_engines_words(desk: Desk) -> None:
     desk.engine.vm.refusal = EngineError("vm-state", "vm2 has no kernel image.")
     desk.screen.command("boot", 2, "spare")
@@ -327,12 +419,29 @@ async def test_a_wrong_value_is_listed_at_its_place_and_enter_goes_there(desk: D
     row = next(number for number, line in enumerate(lines) if '"name"' in line)
     lines[row] = '    "name": 12,'
     pane.editor.text = "\n".join(lines)
-    await desk.until(lambda: pane.found)
+    await desk.until(lambda: pane.found and pane.found[0].severity == "error")
     assert (pane.found[0].line, pane.found[0].column) == (row + 1, 13)
+    # What only the real Rust-Shyper would not take comes last, wherever it is in the text, and has its own sign.
+    assert [one.severity for one in pane.found[1:]] == ["portable"] * (len(pane.found) - 1)
+    assert pane.found[1].line < row
+    assert re.search(r"\n ✖ error .*\n(.*\n)* ◇ portable 1:1 ", pane.problems.text)
     assert f"{row + 1}:13" in pane.problems.text
     await desk.key("ctrl+n")
     assert pane.editor.selection.start == (row, 12)
     assert pane.editor.selected_text == "12"
+    await desk.key("ctrl+n")
+    assert pane.editor.selection.start == (row, 12)  # notes are no problems
+
+
+async def test_notes_are_visited_when_there_is_no_problem(desk: Desk) -> None:
+    await desk.key("E")
+    pane = desk.screen.query(ConfigPane).first()
+    await desk.until(lambda: pane.editor.has_focus)
+    await desk.until(lambda: pane.found)
+    assert {one.severity for one in pane.found} == {"portable"}
+    assert "portable" in str(pane.border_subtitle)
+    await desk.key("ctrl+n")
+    assert pane.editor.selection.start == (pane.found[1].line - 1, pane.found[1].column - 1)
 
 
 async def test_the_text_is_applied_as_a_new_vm_and_booted(desk: Desk) -> None:
