@@ -1,4 +1,4 @@
-"""Addresses of emulated devices: a virtio device has 4 KiB whatever its length says, and the rest of a longer window reads 0."""
+"""Addresses of emulated devices: each virtio device has 4 KiB at least, and the rest of a longer window reads 0."""
 
 from __future__ import annotations
 
