@@ -80,6 +80,7 @@ MISTAKES: list[tuple[str, VmDefinition, str]] = [
     ("stream ids", guest(2, 0b1000, stream_ids=[5]), "the machine has no IOMMU"),
     ("device type 1", devices(replace(NET, type=1)), "type GICD does not exist on RISC-V"),
     ("device type 0", devices(replace(NET, type=0)), "type CONSOLE does not exist on RISC-V"),
+    ("device type 14", devices(replace(NET, type=14)), "type APLIC does not exist on RISC-V"),
     ("device type 99", devices(replace(NET, type=99)), "type 99 does not exist"),
     ("two controllers", devices(replace(PLIC, base_ipa=0x1C00_0000)), "has 2 interrupt controllers"),
     ("device on device", devices(replace(NET, base_ipa=0x4000_1800)), "overlaps console"),

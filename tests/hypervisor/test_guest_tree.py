@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import fdt
@@ -99,6 +100,12 @@ def test_without_a_ramdisk_there_are_no_initrd_properties() -> None:
     chosen = parsed(gvm_tree(guest(), Cpu(), 0, b"")).get_node("chosen")
     assert chosen.get_property("linux,initrd-start") is None
     assert chosen.get_property("rng-seed") is None
+
+
+def test_both_trees_have_entropy_for_linux() -> None:
+    seed = bytes(range(32))
+    for tree in (gvm_tree(guest(), Cpu(), 0, seed), mvm_tree(board(), mvm_definition(), Cpu(), 0, seed)):
+        assert struct.pack(">8I", *cells(parsed(tree), "chosen", "rng-seed")) == seed
 
 
 def test_the_managing_vms_tree_is_the_boards_less_what_it_does_not_have() -> None:
