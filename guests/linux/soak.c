@@ -1,6 +1,6 @@
-/* Load that checks itself, for a run of many minutes: soak spin | disk FILE | serve | net A.B.C.D | timer.
+/* Load that checks itself, for a run of many minutes: soak spin NUMBER | disk FILE | serve | net A.B.C.D | timer.
 
-   Every ten seconds each prints `soak NAME ok COUNT`. What must not happen is printed as `soak NAME ERROR ...`. */
+   Every ten seconds each prints `soak ARGUMENTS ok COUNT`. What must not happen is printed as `soak ... ERROR ...`. */
 #include "system.h"
 
 #define AT_FDCWD (-100)
@@ -30,19 +30,19 @@ struct poll {
     int16_t events, happened;
 };
 
-static const char *name;
+static const char *name, *gap = "", *operand = "";
 static uint64_t count, reported;
 
 /* One line by one write: several processes share the console. */
 static void tell(const char *what, const char *detail, uint64_t number)
 {
     char line[160], digits[21], *at = line, *first = digits + sizeof digits - 1;
-    const char *parts[] = {"soak ", name, what, detail, " ", first, "\n"};
+    const char *parts[] = {"soak ", name, gap, operand, what, detail, " ", first, "\n"};
     *first = '\0';
     do
         *--first = (char)('0' + number % 10);
     while (number /= 10);
-    parts[5] = first;
+    parts[7] = first;
     for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++)
         for (const char *from = parts[i]; *from && at < line + sizeof line; from++)
             *at++ = *from;
@@ -204,6 +204,10 @@ void run(long *stack)
     long arguments = stack[0];
     char **argument = (char **)(stack + 1);
     name = arguments > 1 ? argument[1] : "";
+    if (arguments > 2) {
+        gap = " ";
+        operand = argument[2];
+    }
     reported = now();
     if (same(name, "spin"))
         spin();
@@ -215,7 +219,7 @@ void run(long *stack)
         disk(argument[2]);
     else if (same(name, "net") && arguments > 2)
         net(argument[2]);
-    print("usage: soak spin | disk FILE | serve | net ADDRESS | timer\n");
+    print("usage: soak spin NUMBER | disk FILE | serve | net ADDRESS | timer\n");
     leave(2);
 }
 
