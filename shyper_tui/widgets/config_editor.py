@@ -181,7 +181,7 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
             self._owners += [number] * len(lines)
             rows += lines
         rows = rows or [((" ✓ ", "good"), (verdict, "label"))]
-        self.problems.styles.height = min(9, len(rows) + 1)
+        self.problems.styles.height = min(9, max(4, self.size.height // 3), len(rows) + 1)
         self.problems.selectable = bool(self.found)
         self.problems.show(rows, [RULE])
 

@@ -4,6 +4,7 @@ captured."""
 from __future__ import annotations
 
 import re
+import textwrap
 
 from rich.segment import Segment
 from rich.style import Style as RichStyle
@@ -193,12 +194,11 @@ class ConsoleView(Widget, can_focus=True):
         """What is going on while there is no console yet, in the middle."""
         blank = Strip.blank(self.size.width, self.rich_style)
         strips = [blank] * crop.height
-        middle = self.size.height // 2 - crop.y
-        if 0 <= middle < crop.height:
-            text = self.placeholder.center(self.size.width)
-            strips[middle] = Strip([Segment(text, self.rich_style)]).adjust_cell_length(
-                self.size.width, self.rich_style
-            )
+        lines = textwrap.wrap(self.placeholder, max(1, self.size.width - 2))
+        for y, line in enumerate(lines, (self.size.height - len(lines)) // 2 - crop.y):
+            if 0 <= y < crop.height:
+                text = line.center(self.size.width)
+                strips[y] = Strip([Segment(text, self.rich_style)]).adjust_cell_length(self.size.width, self.rich_style)
         return [strip.crop(crop.x, crop.right) for strip in strips]
 
     def _highlighted(self, line: Line, strip: Strip, width: int) -> Strip:

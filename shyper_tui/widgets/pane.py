@@ -65,7 +65,7 @@ class Pane(Vertical):
             self.pane = pane
 
     def on_mount(self) -> None:
-        if self._frame is None:  # Textual calls this after the handler of a subclass, which may have said more
+        if self._shown_title == ("", ""):  # a subclass may have said more: Textual calls its handler first
             self.set_title(self.TITLE)
         self.post_message(self.Ready(self))
 
