@@ -45,7 +45,7 @@ class ShyperApp(App[int]):
 
     TITLE = "Shyper-TUI"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Commands}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = App.COMMANDS | {Commands}
     BINDINGS = bindings(Scope.EVERYWHERE)
     CSS = """
     Toast { max-width: 60%; }

@@ -35,6 +35,11 @@ def shows(desk: Desk, view: str) -> bool:
     return desk.screen.current == view and desk.app.focused is not None
 
 
+def prompts(found: CommandList) -> list[str]:
+    """First lines of what the palette offers."""
+    return [str(option.prompt).partition("\n")[0] for option in found.options]
+
+
 async def capture(desk: Desk, number: int = 0) -> None:
     view = desk.console(number).view
     view.focus()
@@ -336,7 +341,8 @@ async def test_f_and_the_palette_open_a_vms_faults(desk: Desk) -> None:
     await desk.until(lambda: desk.app.screen is not desk.screen)
     field = desk.app.screen.query_one(Input)
     field.value = "faults of 0 mvm"
-    await desk.until(lambda: desk.app.screen.query_one(CommandList).option_count == 1)
+    wanted = ["vm: Show faults of 0 mvm"]
+    await desk.until(lambda: prompts(desk.app.screen.query_one(CommandList)) == wanted)
     await desk.key("enter")
     if not isinstance(desk.app.screen, Faults):
         await desk.key("enter")
@@ -344,6 +350,17 @@ async def test_f_and_the_palette_open_a_vms_faults(desk: Desk) -> None:
     other = desk.app.screen
     assert isinstance(other, Faults)
     await desk.until(lambda: "no faults" in other.lines.text)
+
+
+async def test_the_palette_has_themes_and_screenshots_too(desk: Desk) -> None:
+    for title in ("Theme", "Screenshot"):
+        await desk.key("ctrl+p")
+        await desk.until(lambda: desk.app.screen is not desk.screen)
+        desk.app.screen.query_one(Input).value = title
+        found = desk.app.screen.query_one(CommandList)
+        await desk.until(lambda shown=found, wanted=title: prompts(shown)[:1] == [wanted])  # type: ignore[misc]
+        await desk.key("escape")
+        await desk.until(lambda: desk.app.screen is desk.screen)
 
 
 async def test_a_click_opens_a_vms_faults_and_another_beside_them_closes(desk: Desk) -> None:
