@@ -201,9 +201,17 @@ class ShyperApp(App[int]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Textual's own entries that make sense here; ours come from `Commands`."""
-        for command in super().get_system_commands(screen):
-            if command.title in ("Theme", "Screenshot"):
-                yield command
+        yield from (command for command in super().get_system_commands(screen) if command.title == "Theme")
+        yield SystemCommand("Screenshot", "Save the screen as an SVG file in the current folder", self.save_screen)
+
+    def save_screen(self) -> None:
+        """Save what is on the screen as a picture."""
+        try:
+            path = self.save_screenshot(path=str(Path.cwd()))
+        except OSError as error:
+            self.notify(f"The picture cannot be saved here: {error.strerror}.", severity="error", markup=False)
+        else:
+            self.notify(f"Saved as {path}.", markup=False)
 
 
 def engine_factory(options: Mapping[str, Any]) -> EngineFactory:

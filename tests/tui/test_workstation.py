@@ -363,6 +363,21 @@ async def test_the_palette_has_themes_and_screenshots_too(desk: Desk) -> None:
         await desk.until(lambda: desk.app.screen is desk.screen)
 
 
+async def test_a_screenshot_is_saved_in_the_current_folder(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    desk.app.save_screen()
+    (picture,) = tmp_path.glob("*.svg")  # noqa: ASYNC240 (a moment in a test)
+    assert "GUEST-READY" in picture.read_text(encoding="utf-8")
+    await desk.until(lambda: [note.message for note in desk.app._notifications] == [f"Saved as {picture}."])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    desk.app.save_screen()
+    await desk.until(lambda: any("cannot be saved here" in note.message for note in desk.app._notifications))
+
+
 async def test_a_click_opens_a_vms_faults_and_another_beside_them_closes(desk: Desk) -> None:
     pane = desk.screen.query_one(VmListPane)
     await desk.pilot.click(pane.table, offset=(10, 1))
