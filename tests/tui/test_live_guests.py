@@ -86,6 +86,7 @@ async def open_live(tmp_path: Path) -> AsyncIterator[Live]:
     async with app.run_test(size=(120, 40)) as pilot:
         live = Live(app, pilot)
         await live.until(lambda: "mvm#" in live.text(0) and "gvm#" in live.text(1), "no prompts")
+        await live.until(lambda: app.session.consoles[1].told, "the guest was not told the size of its console")
         yield live
 
 
