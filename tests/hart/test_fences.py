@@ -94,6 +94,31 @@ def test_hfence_gvma(bench: Bench, given: str, paged: bool) -> None:
     assert value_at(bench, va, Mode.VS) == 2
 
 
+def test_a_table_of_the_guest_that_has_moved_is_found_after_the_fence(bench: Bench) -> None:
+    """The place of VS-stage tables is remembered between walks; a fence, or another stage 2, ends that."""
+    second = bench.stage2()
+    tables = bench.stage1(guest=True)
+    tables.map(VA, DATA, FULL)
+    tables.map(VA + 0x1000, DATA, FULL)
+    bench.words[DATA], bench.words[DATA + 0x1000] = 1, 2
+    assert value_at(bench, VA, Mode.VS) == 1
+    entry = tables.entry_of(VA, 0)
+    table = entry & ~0xFFF
+    for offset in range(0, 4096, 8):
+        bench.words[OTHER + offset] = bench.words[table + offset]
+    for moved in (entry, entry + 8):  # in the copy both addresses lead to the second page
+        bench.words[OTHER + moved % 4096] += 1 << 10
+    second.map(table, OTHER, FULL | U)
+    fence(bench, "hfence.gvma", Mode.HS, table >> 2, None)
+    assert value_at(bench, VA + 0x1000, Mode.VS) == 2
+    bench.hart.csr.hgatp ^= VMID << 44  # the same tables for another VM, then stage 2 changes back
+    assert value_at(bench, VA, Mode.VS) == 2
+    second.map(table, table, FULL | U)
+    bench.hart.csr.hgatp ^= VMID << 44
+    fence(bench, "hfence.gvma", Mode.HS, None, None)
+    assert value_at(bench, VA, Mode.VS) == 1
+
+
 def test_address_spaces_are_kept_apart(bench: Bench) -> None:
     """Back and forth between two satp values without a fence: each ASID sees its own mapping."""
     bench.words[DATA], bench.words[OTHER] = 1, 2

@@ -43,10 +43,16 @@ def hart_function(parameters: str = "", *, inline: bool = False) -> Callable[[De
     return register
 
 
+NATIVE_ONLY = (
+    "flush_translations", "forget_contexts", "sfence_vma", "hfence_vvma", "hfence_gvma", "known_table", "note_table",
+)  # fmt: skip
+"""What keeps, finds and drops cached translations: the Python forms have none."""
+
+
 def python_functions(environment: dict[str, Any], only: tuple[str, ...] = ()) -> dict[str, Any]:
     """The Python forms (all, or `only` some), linked with each other and with what `environment` supplies."""
     space: dict[str, Any] = dict(pysource.ENVIRONMENT)
-    for name in ("flush_translations", "forget_contexts", "sfence_vma", "hfence_vvma", "hfence_gvma"):
+    for name in NATIVE_ONLY:
         space[name] = _nothing_cached
     space.update(environment)
     chosen = [FUNCTIONS[name] for name in only] if only else FUNCTIONS.values()

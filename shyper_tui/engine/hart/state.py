@@ -11,6 +11,8 @@ from shyper_tui.engine.core.layout import Layout
 SINK = 32
 """x[32]: where results for x0 go."""
 
+TABLE_PAGES = 64
+"""Pages of VS-stage tables whose place a hart remembers."""
 CONTEXT_KINDS = ("machine", "mprv", "bare", "s", "s_sum", "u", "vs", "vs_sum", "vu")
 """Translation regimes that have a TLB context of their own (see hart.tlb)."""
 
@@ -90,6 +92,10 @@ FIELDS: list[tuple[str, int]] = [
     ("next_context", 1),
     ("wide_2m", 64),  # which 2 MiB regions were filled from superpages, hashed
     ("wide_1g", 1),
+    # pages of VS-stage tables: guest-physical page | 1, physical page; of the stage 2 in `table_hgatp`
+    ("table_gpa", TABLE_PAGES),
+    ("table_pa", TABLE_PAGES),
+    ("table_hgatp", 1),
     ("decode16", 1),
     ("fused_table", 1),
     # numbering of a sequence's operands while it is decoded: per register, generation << 8 | operand number

@@ -18,7 +18,7 @@ from shyper_tui.engine.isa.value import Value
 
 from .csr import HS_TRANSLATION
 from .fields import FETCH, Mstatus
-from .state import CONTEXT_KINDS, LAYOUT
+from .state import CONTEXT_KINDS, LAYOUT, NEVER, TABLE_PAGES
 
 KIND = {name: number for number, name in enumerate(CONTEXT_KINDS)}
 VIRTUAL_KINDS = (KIND["vs"], KIND["vs_sum"], KIND["vu"])
@@ -90,6 +90,7 @@ def flush_translations(b: LlvmBuilder) -> None:
     for word in range(64):
         b.set("wide_2m", 0, word)
     b.s.wide_1g = 0
+    b.s.table_hgatp = NEVER
 
 
 @native("virtual")
@@ -169,6 +170,32 @@ def hfence_gvma(b: LlvmBuilder, gpa: Value, vmid: Value, given: Value) -> None:
             b.call("flush_context", context)
 
     _each_context(b, *_own(b), flush)
+    b.s.table_hgatp = NEVER
+
+
+@native("gpa", inline=True)
+def known_table(b: LlvmBuilder, gpa: Value) -> None:
+    """The physical address of an entry of a VS-stage table in a page that was read before; 0 when it is not known.
+
+    A walk reads one entry of each level, and finding each takes a walk of its own: the pages are soon all known.
+    """
+    page = gpa & ~0xFFF
+    slot = (gpa >> 12) & (TABLE_PAGES - 1)
+    known = (b.get("table_gpa", slot) == (page | 1)) & (b.s.table_hgatp == b.s.hgatp)
+    b.ret(known.select(b.get("table_pa", slot) | (gpa & 0xFFF), b.const(0)))
+
+
+@native("gpa pa")
+def note_table(b: LlvmBuilder, gpa: Value, pa: Value) -> None:
+    """The G stage allows reads of this page of a VS-stage table, until a fence, or another stage 2."""
+    s = b.s
+    with b.if_(s.table_hgatp != s.hgatp):
+        for number in range(TABLE_PAGES):
+            b.set("table_gpa", 0, number)
+        s.table_hgatp = s.hgatp
+    slot = (gpa >> 12) & (TABLE_PAGES - 1)
+    b.set("table_gpa", (gpa & ~0xFFF) | 1, slot)
+    b.set("table_pa", pa & ~0xFFF, slot)
 
 
 @native("whose")

@@ -134,6 +134,10 @@ def translate_guest(b: Builder, gpa: Value, access: Value, explicit: Value) -> N
 def translate_table(b: Builder, gpa: Value, access: Value, original: Value) -> None:
     """Where a VS-stage table entry lies; `original` is the access being translated, whose cause a failure reports."""
     s = b.s
+    with b.if_(access == LOAD, True):
+        known = b.call("known_table", gpa)
+        with b.if_(known != 0, True):
+            b.ret(known)
     pa = b.call("translate_guest", gpa, access, 0)
     with b.if_(pa == -GUEST_PAGE, False):
         s.fault_gpa = gpa
@@ -142,6 +146,8 @@ def translate_table(b: Builder, gpa: Value, access: Value, original: Value) -> N
         b.ret(_guest_page_fault(original))
     with b.if_(pa == -ACCESS, False):
         b.ret(_access_fault(original))
+    with b.if_(access == LOAD):
+        b.call("note_table", gpa, pa)
     b.ret(pa)
 
 
