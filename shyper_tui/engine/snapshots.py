@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from shyper_tui.engine.board.plic import Plic
 from shyper_tui.engine.guest_view import Readable, read_code
 from shyper_tui.engine.hart.csr_numbers import CSR_NUMBERS
-from shyper_tui.engine.hypervisor.vcpu import VSTIP, Vcpu, VcpuState
+from shyper_tui.engine.hypervisor.csr_bits import VSTIP
+from shyper_tui.engine.hypervisor.vcpu import Vcpu, VcpuState
 from shyper_tui.engine.isa.disassembly import disassemble
 from shyper_tui.engine.symbols import Symbols
 from shyper_tui.ipc.messages import (

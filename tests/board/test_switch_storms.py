@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from shyper_tui.engine.board.device import TICKS_PER_SECOND
 from shyper_tui.engine.board.virtio.net import Frame
-from shyper_tui.engine.board.virtio.switch import BROADCAST, FLOOD_BURST, FLOODS_PER_SECOND, TICKS_PER_SECOND, Switch
+from shyper_tui.engine.board.virtio.switch import BROADCAST, FLOOD_BURST, FLOODS_PER_SECOND, Switch
 
 MINE, OTHER = bytes.fromhex("7456aa0f47d1"), bytes.fromhex("7456aa0f47d2")
 

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
+from shyper_tui.engine.board.device import TICKS_PER_SECOND
 from shyper_tui.engine.hypervisor.exits.record import ExitRecord, FaultLog
-from shyper_tui.engine.hypervisor.layout import TICKS_PER_SECOND
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
 from tests.core.encoding import word
 from tests.hypervisor.programs import A0, A1, S0, SATP, SCAUSE, SEPC, STVAL, STVEC, T0, T1, Program

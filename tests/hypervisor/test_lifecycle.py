@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from shyper_tui.engine.firmware.sbi import HsmState, ResetType
+from shyper_tui.engine.hypervisor.csr_bits import SSTATUS_SIE
 from shyper_tui.engine.hypervisor.definition import MemoryRegion, VmDefinition, VmError, VmType
 from shyper_tui.engine.hypervisor.manager import SHORTEST_RUN
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
-from shyper_tui.engine.hypervisor.vcpu import SSTATUS_SIE, VcpuState
+from shyper_tui.engine.hypervisor.vcpu import VcpuState
 from shyper_tui.engine.hypervisor.vm import VmState
 from tests.hypervisor.caller import Call, Caller
 from tests.hypervisor.station import GUEST_BASE, RAM_BASE, Station, guest

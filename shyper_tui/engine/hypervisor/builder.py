@@ -13,7 +13,7 @@ from shyper_tui.engine.hypervisor.devices.environment import Environment
 from shyper_tui.engine.hypervisor.devices.table import build_devices
 from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory, RamRegion
-from shyper_tui.engine.hypervisor.layout import PLIC_LENGTH
+from shyper_tui.engine.hypervisor.layout import VPLIC_LENGTH
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.platform import Platform
 from shyper_tui.engine.hypervisor.pool import OutOfMemoryError, PageAllocator, Pool
@@ -96,7 +96,7 @@ def _show(hypervisor: Hypervisor, vm: Vm, data: bytes) -> None:
 def _check_windows(vm: Vm) -> None:
     """An emulated device that stage 2 maps would never be reached."""
     for device in vm.definition.devices:
-        length = PLIC_LENGTH if device.type == DeviceType.PLIC else device.length
+        length = VPLIC_LENGTH if device.type == DeviceType.PLIC else device.length
         for mapping in vm.stage2.mappings:
             if length and device.base_ipa < mapping.ipa + mapping.length and mapping.ipa < device.base_ipa + length:
                 raise VmError(f"device {device.name} at {device.base_ipa:#x} overlaps {mapping.name}")

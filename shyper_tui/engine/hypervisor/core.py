@@ -15,17 +15,24 @@ from collections.abc import Callable
 from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.firmware.sbi import Extension
+from shyper_tui.engine.hypervisor.csr_bits import (
+    HENVCFG_ADUE,
+    HENVCFG_STCE,
+    HSTATUS_VTW,
+    SIE_SEIE,
+    SIE_SSIE,
+    SIE_STIE,
+    SIP_SSIP,
+    SSTATUS_SIE,
+)
 from shyper_tui.engine.hypervisor.layout import SLICE, TRAP_TICKS
-from shyper_tui.engine.hypervisor.vcpu import HSTATUS_VTW, NEVER, SSTATUS_SIE, Vcpu, VcpuState
+from shyper_tui.engine.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 
 HEDELEG = 0xB1FF
 """Every exception that VS-mode may handle by itself: a guest's own faults never reach the hypervisor."""
 HIDELEG = 0x444
 HCOUNTEREN = 0xFFFF_FFFF
 """Guests read all counters; those of Zihpm count nothing and read as 0."""
-HENVCFG_STCE, HENVCFG_ADUE = 1 << 63, 1 << 61
-SIE_SSIE, SIE_STIE, SIE_SEIE = 1 << 1, 1 << 5, 1 << 9
-SIP_SSIP = 1 << 1
 UNKNOWN = -1
 
 Message = Callable[[], None]

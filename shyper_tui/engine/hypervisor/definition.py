@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+NAME_SIZE = 32
+"""Bytes that the VM list has for a VM's name, with its terminating NUL."""
 LONGEST_SENTENCE = 4096
 
 
@@ -77,6 +79,11 @@ class EmulatedDevice:
     type: int
     mediated: bool = False
     disk: int | None = None
+
+    @property
+    def type_name(self) -> str:
+        """The type as messages name it; a type that does not exist by its number."""
+        return DeviceType(self.type).name if self.type in DeviceType.__members__.values() else str(self.type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from shyper_tui.engine.board.memory_map import (
     CLINT_LENGTH,
     FINISHER_BASE,
     FINISHER_LENGTH,
+    PLIC_LENGTH,
     PLIC_SOURCES,
     RAM_BASE,
 )
 from shyper_tui.engine.hypervisor.definition import (
+    NAME_SIZE,
     SUPPORTED_DEVICES,
     DeviceType,
     MemoryRegion,
@@ -20,17 +22,13 @@ from shyper_tui.engine.hypervisor.definition import (
     VmError,
     VmType,
 )
-from shyper_tui.engine.hypervisor.layout import PAGE, PLIC_LENGTH, VPLIC_SOURCES
+from shyper_tui.engine.hypervisor.layout import PAGE, VPLIC_SOURCES
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.stage2 import IPA_BITS
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
 
-NAME_SIZE = 32
-"""Bytes of a name with its terminating NUL."""
-DEVICE_ID = 8
-"""Offset of DeviceID in a virtio-mmio window; 0 where there is no device (Virtio 1.2, 4.2.2)."""
 SHARED_IRQS = range(1, 7)
 """Passthrough irqs that several VMs may own."""
 MAX_PASSTHROUGH = 2 << 30
@@ -119,7 +117,7 @@ def _check_devices(definition: VmDefinition) -> None:
         if not device.name or "/" in device.name or not device.name.isprintable() or not device.name.isascii():
             raise VmError(f"{device.name!r} of VM {definition.name} is no name for a device in a device tree")
         if device.type not in SUPPORTED_DEVICES:
-            raise VmError(f"{what}: type {_type_name(device.type)} does not exist on RISC-V")
+            raise VmError(f"{what}: type {device.type_name} does not exist on RISC-V")
         if device.base_ipa + max(device.length, PAGE) > IPA_END:
             raise VmError(f"{what} ends beyond the {IPA_BITS} bits of a guest-physical address")
         if device.type == DeviceType.PLIC:
@@ -133,10 +131,6 @@ def _check_devices(definition: VmDefinition) -> None:
             irqs[device.irq_id] = device.name
     if controllers > 1:
         raise VmError(f"VM {definition.name} has {controllers} interrupt controllers; one is possible")
-
-
-def _type_name(number: int) -> str:
-    return DeviceType(number).name if number in DeviceType.__members__.values() else str(number)
 
 
 def _check_passthrough(definition: VmDefinition, hypervisor: Hypervisor) -> None:

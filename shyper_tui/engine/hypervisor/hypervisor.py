@@ -10,6 +10,7 @@ from time import perf_counter_ns
 from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.firmware.sbi import Extension
+from shyper_tui.engine.hart.fields import INTERRUPT_BIT, Interrupt
 from shyper_tui.engine.hypervisor.core import Core
 from shyper_tui.engine.hypervisor.exits import EXITS, Trap
 from shyper_tui.engine.hypervisor.exits.faults import describe
@@ -18,18 +19,16 @@ from shyper_tui.engine.hypervisor.manager import Manager
 from shyper_tui.engine.hypervisor.physical_plic import PhysicalPlic
 from shyper_tui.engine.hypervisor.platform import Platform
 from shyper_tui.engine.hypervisor.vcpu import Vcpu
-from shyper_tui.engine.hypervisor.vm import Vm, VmState
+from shyper_tui.engine.hypervisor.vm import RUNNING, Vm
 
-INTERRUPT = 1 << 63
-SOFTWARE, TIMER, EXTERNAL = INTERRUPT | 1, INTERRUPT | 5, INTERRUPT | 9
+SOFTWARE, TIMER, EXTERNAL = (INTERRUPT_BIT | number for number in (Interrupt.SSI, Interrupt.STI, Interrupt.SEI))
 
 
 class Hypervisor:
     """`Supervisor` of the firmware: entered on every hart that starts in HS-mode, and at every trap into HS-mode.
 
     `cores` are by hart id. `manager` configures, boots and stops VMs, for hypercalls and for the workstation alike;
-    its methods
-    may be called from a trap or, between slices, from outside.
+    its methods may be called from a trap or, between slices, from outside.
     """
 
     def __init__(self, harts: Sequence[HartPort], firmware: Firmware, platform: Platform) -> None:
@@ -65,7 +64,7 @@ class Hypervisor:
         self._active = core
         cause = hart.csr.scause
         vcpu = core.current
-        if cause & INTERRUPT:
+        if cause & INTERRUPT_BIT:
             self._interrupt(core, cause)
         elif vcpu is not None:
             self._exception(vcpu, Trap(hart, cause))
@@ -153,13 +152,10 @@ class Hypervisor:
                 vm.vplic.forward(source, core.hart_id)
 
     def _owner(self, core: Core, source: int) -> Vm | None:
-        owners = [
-            vm
-            for vm in self.manager.vms()
-            if vm.state in (VmState.ACTIVE, VmState.PAUSED)
-            and vm.vplic is not None
-            and vm.vplic.wants(source, core.hart_id)
-        ]
-        return owners[0] if owners else None
+        """The first VM that runs and has enabled `source` on that core."""
+        for vm in self.manager.vms():
+            if vm.state in RUNNING and vm.vplic is not None and vm.vplic.wants(source, core.hart_id):
+                return vm
+        return None
 
 

@@ -6,7 +6,6 @@ address 0 means all harts, as firmware has always taken it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.console import terminal_lines
@@ -20,20 +19,20 @@ from shyper_tui.engine.firmware.sbi import (
     legacy,
 )
 from shyper_tui.engine.hart.hart import GuestFault
+from shyper_tui.engine.hypervisor.csr_bits import VSSIP
 from shyper_tui.engine.hypervisor.guest_sbi import (
     REMOTE_FENCE_I,
     REMOTE_HFENCE_VVMA,
     REMOTE_HFENCE_VVMA_ASID,
     TABLE,
+    Args,
     remote_fence,
 )
-from shyper_tui.engine.hypervisor.vcpu import VSSIP
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
-Args = Sequence[int]
 LONG = 8
 """Bytes of an unsigned long."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from shyper_tui.engine.board.device import TICKS_PER_SECOND
 from shyper_tui.engine.firmware.sbi import HsmState, ResetType
 from shyper_tui.engine.hypervisor import builder
 from shyper_tui.engine.hypervisor.audit import new_audit
@@ -19,7 +20,7 @@ from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, VmTyp
 from shyper_tui.engine.hypervisor.definition_check import shared_macs
 from shyper_tui.engine.hypervisor.halting import Cause, Halting
 from shyper_tui.engine.hypervisor.images import Images
-from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE, TICKS_PER_SECOND
+from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE
 from shyper_tui.engine.hypervisor.loader import Loader, check_upload
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.pool import PageAllocator, Pool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shyper_tui.engine.board.memory_map import PLIC_BASE
 from shyper_tui.engine.hypervisor.definition import (
     CpuSpec,
     DeviceType,
@@ -11,7 +12,7 @@ from shyper_tui.engine.hypervisor.definition import (
     VmDefinition,
     VmType,
 )
-from shyper_tui.engine.hypervisor.layout import HVC_IRQ, MAX_VMS, VPLIC_LENGTH
+from shyper_tui.engine.hypervisor.layout import HVC_IRQ, MAX_VMS, VIRTIO_LENGTH, VPLIC_LENGTH
 
 MVM_ID = 0
 MVM_NAME = "supervisor"
@@ -41,7 +42,8 @@ def console_for(vm_id: int) -> EmulatedDevice:
         raise ValueError(f"guest VMs have ids 1 to {MAX_CONSOLES}, not {vm_id}")
     further = vm_id - 3
     base, irq = _FIRST_CONSOLES.get(vm_id, (_MORE_CONSOLES + 0x1000 * further, _MORE_IRQS + further))
-    return EmulatedDevice(f"virtio_console@{base:x}", base, 0x1000, irq, (vm_id, base), DeviceType.VIRTIO_CONSOLE)
+    name, peer = f"virtio_console@{base:x}", (vm_id, base)
+    return EmulatedDevice(name, base, VIRTIO_LENGTH, irq, peer, DeviceType.VIRTIO_CONSOLE)
 
 
 def mvm_definition(consoles: int = MAX_CONSOLES) -> VmDefinition:
@@ -67,11 +69,11 @@ def mvm_definition(consoles: int = MAX_CONSOLES) -> VmDefinition:
         memory=[MemoryRegion(MVM_BASE, MVM_LENGTH)],
         cpu=CpuSpec(num=1, allocate_bitmap=0b0001, master=0),
         devices=[
-            EmulatedDevice("plic", 0x0C00_0000, VPLIC_LENGTH, 0, (), DeviceType.PLIC),
+            EmulatedDevice("plic", PLIC_BASE, VPLIC_LENGTH, 0, (), DeviceType.PLIC),
             *further,
             console_for(1),
             console_for(2),
-            EmulatedDevice("virtio_net@40003000", 0x4000_3000, 0x1000, 68, mac, DeviceType.VIRTIO_NET),
+            EmulatedDevice("virtio_net@40003000", 0x4000_3000, VIRTIO_LENGTH, 68, mac, DeviceType.VIRTIO_NET),
             EmulatedDevice("shyper", 0, 0, HVC_IRQ, (), DeviceType.SHYPER),
         ],
         passthrough=[PassthroughRegion(base, base, 0x1000) for base in (*VIRTIO_SLOTS, UART, RTC)],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from shyper_tui.engine.board.memory_map import PLIC_BASE
 from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.hypervisor.layout import (
-    PLIC_BASE,
     PLIC_CONTEXT,
     PLIC_CONTEXT_STRIDE,
     PLIC_ENABLE,

@@ -9,12 +9,12 @@ from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.devicetree import Node
 from shyper_tui.engine.board.dma import DmaPort
 from shyper_tui.engine.board.memory import BadAddress, Memory
+from shyper_tui.engine.board.memory_map import PLIC_BASE
 from shyper_tui.engine.board.virtio.switch import Switch
 from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hypervisor.devices.consoles import ConsoleHub
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
-from shyper_tui.engine.hypervisor.layout import PLIC_BASE
 
 CHUNK = 1 << 20
 

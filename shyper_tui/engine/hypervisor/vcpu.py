@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.ports import HartPort
 from shyper_tui.engine.firmware.sbi import HsmState
+from shyper_tui.engine.hypervisor.csr_bits import (
+    FS_CLEAN,
+    FS_DIRTY,
+    HSTATUS_SPV,
+    HSTATUS_SPVP,
+    HSTATUS_VSXL_64,
+    HSTATUS_VTW,
+    SIE_STIE,
+    SSTATUS_FS,
+    SSTATUS_SPIE,
+    SSTATUS_SPP,
+    VSEIP,
+    VSSIP,
+    VSSTATUS_UXL_64,
+    VSTIP,
+)
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.core import Core
     from shyper_tui.engine.hypervisor.vm import Vm
 
 NEVER = (1 << 64) - 1
-
-# sstatus and vsstatus
-SSTATUS_SIE, SSTATUS_SPIE, SSTATUS_SPP, SSTATUS_FS = 1 << 1, 1 << 5, 1 << 8, 3 << 13
-FS_INITIAL, FS_CLEAN, FS_DIRTY = 1 << 13, 2 << 13, 3 << 13
-VSSTATUS_UXL_64 = 2 << 32
-# hstatus
-HSTATUS_SPV, HSTATUS_SPVP, HSTATUS_VTW = 1 << 7, 1 << 8, 1 << 21
-HSTATUS_VSXL_64 = 2 << 32
-# hvip
-VSSIP, VSTIP, VSEIP = 1 << 2, 1 << 6, 1 << 10
-
-SIE_STIE = 1 << 5
 
 VS_CSRS = (
     "vsstatus", "vsie", "vstvec", "vsscratch", "vsepc", "vscause", "vstval", "vsatp", "vstimecmp", "hvip",
@@ -47,9 +51,8 @@ class Vcpu:
     """vCPU `index` of `vm`, bound to `core` for ever.
 
     `x`, `f`, `csrs` and `pc` are valid while the vCPU is not loaded. `external` is the present level of the vPLIC's
-    output; the
-    vCPU's own core brings it, and software interrupts, into hvip: the hart's when the vCPU is loaded, the saved one
-    else.
+    output; the vCPU's own core brings it, and software interrupts, into hvip: the hart's when the vCPU is loaded, the
+    saved one else.
     """
 
     def __init__(self, vm: Vm, index: int, core: Core) -> None:

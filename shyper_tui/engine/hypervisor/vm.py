@@ -6,14 +6,13 @@ from collections.abc import Callable
 from enum import Enum
 
 from shyper_tui.engine.board.bus import Bus
-from shyper_tui.engine.board.device import Timer
+from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timer
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.hypervisor.definition import VmDefinition
 from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
 from shyper_tui.engine.hypervisor.exits.record import FaultLog
 from shyper_tui.engine.hypervisor.exits.statistics import ExitStatistics
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory
-from shyper_tui.engine.hypervisor.layout import TICKS_PER_SECOND
 from shyper_tui.engine.hypervisor.mailbox import Mailbox
 from shyper_tui.engine.hypervisor.stage2 import Stage2
 from shyper_tui.engine.hypervisor.vcpu import Vcpu

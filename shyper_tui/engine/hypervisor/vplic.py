@@ -14,11 +14,7 @@ from shyper_tui.engine.hypervisor.layout import (
     PLIC_ENABLE_STRIDE,
     VPLIC_SOURCES,
 )
-from shyper_tui.engine.hypervisor.physical_plic import PhysicalPlic
-
-CLAIM_COMPLETE = 4
-WIDTH = 4
-"""Bytes of every register."""
+from shyper_tui.engine.hypervisor.physical_plic import CLAIM_COMPLETE, WIDTH, PhysicalPlic
 
 
 def _nowhere(level: bool) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shyper_tui.engine.board.device import TICKS_PER_SECOND
 from shyper_tui.engine.board.virtio.net import Frame
 
 Deliver = Callable[[Frame], bool]
 """Takes a frame for the device behind a port; False if it was dropped."""
 
 BROADCAST = b"\xff" * 6
-TICKS_PER_SECOND = 10_000_000
 FLOODS_PER_SECOND, FLOOD_BURST = 500, 64
 """Storm control: frames to everyone that one port may send in the long run, and at once."""
 _FLOOD_COST = TICKS_PER_SECOND // FLOODS_PER_SECOND

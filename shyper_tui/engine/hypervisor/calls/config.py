@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from shyper_tui.engine.hypervisor.calls.table import CONFIG, NAME_SIZE, Args, RefusedError, hypercall
+from shyper_tui.engine.hypervisor.calls.table import CONFIG, Args, RefusedError, hypercall
 from shyper_tui.engine.hypervisor.definition import (
+    NAME_SIZE,
     CpuSpec,
     DeviceType,
     DtbDevice,

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 FAILURE = -1
 SYS, VMM, IVC, MEDIATED, CONFIG = 0x00, 0x01, 0x02, 0x03, 0x11
-NAME_SIZE = 32
 MIGRATION = range(10, 16)
 ABSENT = {IVC: "VMs have no messages to one another", 0x04: "there are no security calls", 0x12: "there is no unilib"}
 

@@ -6,7 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.sbi import ResetType
-from shyper_tui.engine.hypervisor.calls.table import NAME_SIZE, VMM, Args, RefusedError, hypercall
+from shyper_tui.engine.hypervisor.calls.table import VMM, Args, RefusedError, hypercall
+from shyper_tui.engine.hypervisor.definition import NAME_SIZE
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor

@@ -6,12 +6,12 @@ from shyper_tui.engine.board.virtio.block import SECTOR, Block, BlockServer
 from shyper_tui.engine.board.virtio.disk import DiskWindow
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmError
 from shyper_tui.engine.hypervisor.devices.daemon_disk import DaemonDisk, DaemonServer
+from shyper_tui.engine.hypervisor.devices.disk_page import MAX_SECTORS
 from shyper_tui.engine.hypervisor.devices.environment import Environment, attach_virtio
 from shyper_tui.engine.hypervisor.devices.paced_server import PacedServer
 from shyper_tui.engine.hypervisor.devices.scratch import scratch_disk
 from shyper_tui.engine.hypervisor.vm import Vm
 
-MAX_SECTORS = 1 << 40
 BLOCK_DEVICES = (DeviceType.VIRTIO_BLK, DeviceType.VIRTIO_BLK_MEDIATED)
 
 

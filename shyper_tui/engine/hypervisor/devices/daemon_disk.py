@@ -24,12 +24,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shyper_tui.engine.board.device import Timebase, Timer
+from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase, Timer
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.block import BASIC, SECTOR, BlockRequest, BlockStatus, RequestType
 from shyper_tui.engine.hypervisor.definition import VmError
 from shyper_tui.engine.hypervisor.devices.disk_page import READ, WRITE, DiskCache, DiskPage
-from shyper_tui.engine.hypervisor.layout import TICKS_PER_SECOND
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
 
 MEDIATED, REQUEST_WAITS = 3, 0x32

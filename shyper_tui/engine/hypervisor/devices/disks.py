@@ -7,8 +7,8 @@ registration needs the place and no VM has the disk.
 
 Every mediated block device of a configuration takes a disk of its own, in the order in which the devices are
 configured: the first free one that a daemon has registered, when there is none the first free one of the workstation,
-those of a daemon's file (`add_paths`) before its own.
-The VM keeps it until it is removed. It depends on the order of configuring alone, not on the VM's id.
+those of a daemon's file (`add_paths`) before its own. The VM keeps it until it is removed. It depends on the order of
+configuring alone, not on the VM's id.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from shyper_tui.engine.board.device import Timebase
+from shyper_tui.engine.board.virtio.block import SECTOR
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
 from shyper_tui.engine.board.virtio.disk_server import quiet
 from shyper_tui.engine.hypervisor.definition import VmError
@@ -26,7 +27,6 @@ from shyper_tui.engine.hypervisor.devices.daemon_disk import DaemonDisk, Registr
 from shyper_tui.engine.hypervisor.devices.disk_page import DiskCache, DiskPage, Translate
 from shyper_tui.engine.hypervisor.vm import Vm
 
-SECTOR = 512
 MAX_DAEMON_DISKS = 64
 
 

@@ -13,10 +13,10 @@ from shyper_tui.engine.board.virtio.switch import Switch
 from shyper_tui.engine.hypervisor.definition import EmulatedDevice, VmError
 from shyper_tui.engine.hypervisor.devices.consoles import ConsoleHub
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.layout import VIRTIO_LENGTH
 from shyper_tui.engine.hypervisor.vm import Vm
 
 VENDOR_ID = 0x8888
-VIRTIO_LENGTH = 0x1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,11 @@ def build_devices(vm: Vm, environment: Environment) -> None:
     for device in vm.definition.devices:
         builder = BUILDERS.get(device.type)
         if builder is None:
-            raise VmError(f"device {device.name}: type {_type_name(device.type)} does not exist on RISC-V")
+            raise VmError(f"device {device.name}: type {device.type_name} does not exist on RISC-V")
         try:
             builder(vm, device, environment)
         except ValueError as error:  # overlaps on the bus, more switch ports than there are
             raise VmError(f"device {device.name}: {error}") from None
-
-
-def _type_name(number: int) -> str:
-    return DeviceType(number).name if number in DeviceType.__members__.values() else str(number)
 
 
 def _plic(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:

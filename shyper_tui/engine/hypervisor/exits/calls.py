@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.sbi import MASK64
+from shyper_tui.engine.hart.fields import Cause
 from shyper_tui.engine.hypervisor import guest_sbi, legacy_sbi
 from shyper_tui.engine.hypervisor.calls import call
 from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
@@ -13,13 +14,12 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
-ECALL_FROM_VS = 10
 CALLS = (guest_sbi, legacy_sbi)
 """The modules whose functions are in the table."""
 HYPERCALL_FIRST, HYPERCALL_LAST = 0x0A00_0000, 0x0AFF_FFFF
 
 
-@on_exit(ECALL_FROM_VS)
+@on_exit(Cause.ECALL_VS)
 def environment_call(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     """a7 in 0x0A000000..0x0AFFFFFF is a hypercall (result in a0 alone), everything else is SBI (a0 and a1)."""
     x = trap.hart.x

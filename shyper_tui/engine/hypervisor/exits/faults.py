@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.guest_view import read_code
+from shyper_tui.engine.hart.fields import Cause
 from shyper_tui.engine.hypervisor.exits.record import ExitRecord
 from shyper_tui.engine.hypervisor.exits.table import GUEST_PAGE_FAULTS, Trap
 from shyper_tui.engine.hypervisor.exits.walk import Place, failed_walk
@@ -12,8 +13,6 @@ from shyper_tui.engine.hypervisor.exits.walk import Place, failed_walk
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
-ILLEGAL_INSTRUCTION, VIRTUAL_INSTRUCTION = 2, 22
-INSTRUCTION_GUEST_PAGE_FAULT, LOAD_GUEST_PAGE_FAULT, STORE_GUEST_PAGE_FAULT = 20, 21, 23
 PSEUDO_READ, PSEUDO_WRITE = 0x3000, 0x3020
 """htinst of a fault of the guest's own page-table walk: read of a PTE, or update of its A and D bits."""
 
@@ -52,7 +51,7 @@ def describe(vcpu: Vcpu, trap: Trap, reason: str) -> ExitRecord:
 
 def _instruction(vcpu: Vcpu, trap: Trap) -> int:
     """The instruction at the trap's pc: 16 or 32 bits, 0 when it cannot be read."""
-    if trap.cause in (ILLEGAL_INSTRUCTION, VIRTUAL_INSTRUCTION):
+    if trap.cause in (Cause.ILLEGAL_INSTRUCTION, Cause.VIRTUAL_INSTRUCTION):
         return trap.value
     code = read_code(vcpu.vm.memory, trap.hart.csr.vsatp, trap.pc, 4)
     size = 4 if code and code[0] & 3 == 3 else 2

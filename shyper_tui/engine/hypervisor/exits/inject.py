@@ -1,18 +1,9 @@
-"""Traps a hypervisor gives to its guest: VS-mode sees an ordinary exception (Privileged ISA, "Trap Entry" into VS-
-mode)."""
+"""Traps a hypervisor gives to its guest: VS-mode sees an ordinary exception (Privileged ISA, "Trap Entry")."""
 
 from __future__ import annotations
 
 from shyper_tui.engine.firmware.ports import HartPort
-
-SSTATUS_SIE, SSTATUS_SPIE, SSTATUS_SPP = 1 << 1, 1 << 5, 1 << 8
-
-INSTRUCTION_ACCESS_FAULT = 1
-ILLEGAL_INSTRUCTION = 2
-LOAD_ADDRESS_MISALIGNED = 4
-LOAD_ACCESS_FAULT = 5
-STORE_ADDRESS_MISALIGNED = 6
-STORE_ACCESS_FAULT = 7
+from shyper_tui.engine.hypervisor.csr_bits import SSTATUS_SIE, SSTATUS_SPIE, SSTATUS_SPP
 
 
 def inject(hart: HartPort, cause: int, tval: int) -> None:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from shyper_tui.engine.board.bus import Window
 from shyper_tui.engine.board.device import AccessFault
+from shyper_tui.engine.firmware.sbi import MASK64
+from shyper_tui.engine.hart.fields import Cause
 from shyper_tui.engine.hart.hart import GuestFault
+from shyper_tui.engine.hypervisor.csr_bits import FS_DIRTY
 from shyper_tui.engine.hypervisor.exits.access import (
     Access,
     Kind,
@@ -16,21 +19,7 @@ from shyper_tui.engine.hypervisor.exits.access import (
     is_compressed,
     transformed_offset,
 )
-from shyper_tui.engine.hypervisor.exits.faults import (
-    INSTRUCTION_GUEST_PAGE_FAULT,
-    LOAD_GUEST_PAGE_FAULT,
-    PSEUDO_READ,
-    PSEUDO_WRITE,
-    STORE_GUEST_PAGE_FAULT,
-    note,
-)
-from shyper_tui.engine.hypervisor.exits.inject import (
-    INSTRUCTION_ACCESS_FAULT,
-    LOAD_ACCESS_FAULT,
-    LOAD_ADDRESS_MISALIGNED,
-    STORE_ACCESS_FAULT,
-    STORE_ADDRESS_MISALIGNED,
-)
+from shyper_tui.engine.hypervisor.exits.faults import PSEUDO_READ, PSEUDO_WRITE, note
 from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 from shyper_tui.engine.hypervisor.layout import PAGE
 
@@ -38,14 +27,12 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
-FS_DIRTY = 3 << 13
 NAN_BOX = 0xFFFF_FFFF << 32
-MASK64 = (1 << 64) - 1
 LAST_PARCEL = PAGE - 2
 """Offset of the last 16-bit parcel of a page: what begins there may go on in a page that is not mapped."""
 
 
-@on_exit(INSTRUCTION_GUEST_PAGE_FAULT)
+@on_exit(Cause.INSTRUCTION_GUEST_PAGE)
 def fetch_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     """The guest runs where it has no memory: its problem, unless its trap handler itself lies there."""
     implicit = trap.hart.csr.htinst in (PSEUDO_READ, PSEUDO_WRITE)
@@ -54,10 +41,10 @@ def fetch_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
         hypervisor.stop_faulty(vcpu, trap, f"{what} outside of its memory, so it can never go on")
         return
     note(vcpu, trap, "its page tables point outside of its memory" if implicit else "it runs where it has no memory")
-    trap.inject(INSTRUCTION_ACCESS_FAULT, trap.value)
+    trap.inject(Cause.INSTRUCTION_ACCESS, trap.value)
 
 
-@on_exit(LOAD_GUEST_PAGE_FAULT, STORE_GUEST_PAGE_FAULT)
+@on_exit(Cause.LOAD_GUEST_PAGE, Cause.STORE_GUEST_PAGE)
 def data_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     """A load or store that stage 2 does not map: an emulated device answers, or the guest takes an access fault."""
     hart = trap.hart
@@ -77,11 +64,11 @@ def data_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
         try:
             instruction = _fetch(trap)
         except GuestFault as problem:
-            if problem.cause == LOAD_ACCESS_FAULT:  # code in a device: executing it again would fault for ever
+            if problem.cause == Cause.LOAD_ACCESS:  # code in a device: executing it again would fault for ever
                 _refuse(vcpu, trap, "an instruction that lies in a device cannot be read")
             return  # else the instruction is no longer mapped: executing it again makes the guest's own fault
         access = decode(instruction)
-    store = trap.cause == STORE_GUEST_PAGE_FAULT
+    store = trap.cause == Cause.STORE_GUEST_PAGE
     if access is None or access.kind is Kind.ATOMIC:
         _refuse(vcpu, trap, "an instruction that no device answers")
         return
@@ -92,7 +79,7 @@ def data_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     if virtual % PAGE == 0:
         begin = virtual - transformed_offset(htinst) if htinst else _effective_address(trap, instruction)
     if begin != virtual or address & access.width - 1:
-        trap.inject(STORE_ADDRESS_MISALIGNED if store else LOAD_ADDRESS_MISALIGNED, begin & MASK64)
+        trap.inject(Cause.STORE_MISALIGNED if store else Cause.LOAD_MISALIGNED, begin & MASK64)
         return
     try:
         _perform(vcpu, trap, access, window, address - window.base)
@@ -106,7 +93,7 @@ def data_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
 def _refuse(vcpu: Vcpu, trap: Trap, reason: str) -> None:
     """The guest takes an access fault, and the record says why."""
     note(vcpu, trap, reason)
-    trap.inject(STORE_ACCESS_FAULT if trap.cause == STORE_GUEST_PAGE_FAULT else LOAD_ACCESS_FAULT, trap.value)
+    trap.inject(Cause.STORE_ACCESS if trap.cause == Cause.STORE_GUEST_PAGE else Cause.LOAD_ACCESS, trap.value)
 
 
 def _fetch(trap: Trap) -> int:

@@ -5,33 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from shyper_tui.engine.hart.fields import INTERRUPT_BIT, Cause, Interrupt
+
 CAUSES = {
-    0: "instruction address misaligned",
-    1: "instruction access fault",
-    2: "illegal instruction",
-    3: "breakpoint",
-    4: "load address misaligned",
-    5: "load access fault",
-    6: "store/AMO address misaligned",
-    7: "store/AMO access fault",
-    8: "environment call from U-mode",
-    9: "environment call from HS-mode",
-    10: "environment call from VS-mode",
-    12: "instruction page fault",
-    13: "load page fault",
-    15: "store/AMO page fault",
-    20: "instruction guest-page fault",
-    21: "load guest-page fault",
-    22: "virtual instruction",
-    23: "store/AMO guest-page fault",
+    Cause.INSTRUCTION_MISALIGNED: "instruction address misaligned",
+    Cause.INSTRUCTION_ACCESS: "instruction access fault",
+    Cause.ILLEGAL_INSTRUCTION: "illegal instruction",
+    Cause.BREAKPOINT: "breakpoint",
+    Cause.LOAD_MISALIGNED: "load address misaligned",
+    Cause.LOAD_ACCESS: "load access fault",
+    Cause.STORE_MISALIGNED: "store/AMO address misaligned",
+    Cause.STORE_ACCESS: "store/AMO access fault",
+    Cause.ECALL_U: "environment call from U-mode",
+    Cause.ECALL_HS: "environment call from HS-mode",
+    Cause.ECALL_VS: "environment call from VS-mode",
+    Cause.INSTRUCTION_PAGE: "instruction page fault",
+    Cause.LOAD_PAGE: "load page fault",
+    Cause.STORE_PAGE: "store/AMO page fault",
+    Cause.INSTRUCTION_GUEST_PAGE: "instruction guest-page fault",
+    Cause.LOAD_GUEST_PAGE: "load guest-page fault",
+    Cause.VIRTUAL_INSTRUCTION: "virtual instruction",
+    Cause.STORE_GUEST_PAGE: "store/AMO guest-page fault",
 }
-INTERRUPTS = {1: "supervisor software interrupt", 5: "supervisor timer interrupt", 9: "supervisor external interrupt"}
+INTERRUPTS = {
+    Interrupt.SSI: "supervisor software interrupt",
+    Interrupt.STI: "supervisor timer interrupt",
+    Interrupt.SEI: "supervisor external interrupt",
+}
 
 
 def cause_name(cause: int) -> str:
     """The specification's words for a cause register's value."""
-    if cause >> 63:
-        number = cause & (1 << 63) - 1
+    if cause & INTERRUPT_BIT:
+        number = cause & ~INTERRUPT_BIT
         return INTERRUPTS.get(number, f"interrupt {number}")
     return CAUSES.get(cause, f"exception {cause}")
 

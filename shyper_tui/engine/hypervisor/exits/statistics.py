@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shyper_tui.engine.hart.fields import INTERRUPT_BIT
 from shyper_tui.engine.hypervisor.exits.record import cause_name
 
-INTERRUPT = 1 << 63
 KINDS = 64
 """32 exceptions, then 32 interrupts: the place of a cause is its number, with 32 added for an interrupt."""
 
@@ -51,6 +51,6 @@ class ExitStatistics:
             ExitRow(cause, cause_name(cause), count, time_ns)
             for place, (count, time_ns) in enumerate(zip(self.counts, self.times, strict=True))
             if count
-            for cause in (place if place < 32 else INTERRUPT | place - 32,)
+            for cause in (place if place < 32 else INTERRUPT_BIT | place - 32,)
         ]
         return sorted(rows, key=lambda row: (-row.count, row.cause))

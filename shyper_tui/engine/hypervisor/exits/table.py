@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.firmware.ports import HartPort
+from shyper_tui.engine.hart.fields import Cause
 from shyper_tui.engine.hypervisor.exits.inject import inject
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
     from shyper_tui.engine.hypervisor.vcpu import Vcpu
 
-GUEST_PAGE_FAULTS = (20, 21, 23)
+GUEST_PAGE_FAULTS = (Cause.INSTRUCTION_GUEST_PAGE, Cause.LOAD_GUEST_PAGE, Cause.STORE_GUEST_PAGE)
 
 
 class Trap:

@@ -13,6 +13,7 @@ from shyper_tui.engine.hypervisor.definition import (
     PassthroughRegion,
     VmDefinition,
 )
+from shyper_tui.engine.hypervisor.layout import VIRTIO_LENGTH
 
 VIRTIO_TYPES = {
     DeviceType.VIRTIO_BLK,
@@ -20,7 +21,6 @@ VIRTIO_TYPES = {
     DeviceType.VIRTIO_NET,
     DeviceType.VIRTIO_CONSOLE,
 }
-VIRTIO_LENGTH = 0x1000
 DTB_CONSOLE = 0
 """Type of a device tree entry: a serial port."""
 _SERIAL = b"ns16550a\0"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from shyper_tui.engine.board.device import TICKS_PER_SECOND
 from shyper_tui.engine.board.devicetree import Node
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmDefinition, VmError
 from shyper_tui.engine.hypervisor.guest_tree.cpu import Cpu
 from shyper_tui.engine.hypervisor.guest_tree.devices import add_entries, emulated
 from shyper_tui.engine.hypervisor.guest_tree.overlay import finish
-from shyper_tui.engine.hypervisor.layout import GVM_SOURCES, TICKS_PER_SECOND, VPLIC_LENGTH, VPLIC_SOURCES
+from shyper_tui.engine.hypervisor.layout import GVM_SOURCES, VPLIC_LENGTH, VPLIC_SOURCES
 
 
 def gvm_tree(
