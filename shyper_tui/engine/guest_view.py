@@ -6,7 +6,8 @@ memory is read through the VM. No accessed bits are set, no permissions are chec
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from shyper_tui.engine.board.memory import BadAddress
 
@@ -27,6 +28,32 @@ class UnmappedError(LookupError):
     """The address leads nowhere."""
 
 
+class Step(NamedTuple):
+    """One step of a walk: the page-table entry of `level` at guest-physical `address`, None if that is no memory."""
+
+    level: int
+    address: int
+    entry: int | None
+
+
+def walk(memory: Readable, satp: int, address: int) -> Iterator[Step]:
+    """Every page-table entry that the walk of a guest-virtual address reads, or tries to: the last one is a leaf, not
+    valid, or cannot be read. None without translation."""
+    levels = LEVELS.get(satp >> 60, 0)
+    table = (satp & PPN_MASK) * PAGE
+    for level in reversed(range(levels)):
+        at = table + (address >> 12 + 9 * level & 0x1FF) * 8
+        try:
+            entry = int.from_bytes(memory.read(at, 8), "little")
+        except BadAddress:
+            yield Step(level, at, None)
+            return
+        yield Step(level, at, entry)
+        if not entry & PTE_V or entry & PTE_LEAF:
+            return
+        table = (entry >> 10 & PPN_MASK) * PAGE
+
+
 def translate(memory: Readable, satp: int, address: int) -> int:
     """Guest-physical address of a guest-virtual one under `satp` (or vsatp). Raises UnmappedError."""
     levels = LEVELS.get(satp >> 60)
@@ -35,18 +62,11 @@ def translate(memory: Readable, satp: int, address: int) -> int:
     top = 12 + 9 * levels
     if (address >> (top - 1)) not in (0, (1 << (65 - top)) - 1):
         raise UnmappedError(f"{address:#x} is not canonical")
-    table = (satp & PPN_MASK) * PAGE
-    for level in reversed(range(levels)):
-        shift = 12 + 9 * level
-        entry = _entry(memory, table + (address >> shift & 0x1FF) * 8)
-        if not entry & PTE_V:
-            break
-        frame = (entry >> 10 & PPN_MASK) * PAGE
-        if entry & PTE_LEAF:
-            offset = address & (1 << shift) - 1
-            return frame & -(1 << shift) | offset
-        table = frame
-    raise UnmappedError(f"{address:#x} is not mapped")
+    *_, (level, _, entry) = walk(memory, satp, address)
+    if entry is None or not entry & PTE_V or not entry & PTE_LEAF:
+        raise UnmappedError(f"{address:#x} is not mapped")
+    size = PAGE << 9 * level
+    return (entry >> 10 & PPN_MASK) * PAGE & -size | address & size - 1
 
 
 def read_code(memory: Readable, satp: int, address: int, size: int) -> bytes:
@@ -60,7 +80,3 @@ def read_code(memory: Readable, satp: int, address: int, size: int) -> bytes:
         except (BadAddress, UnmappedError):
             break
     return bytes(data)
-
-
-def _entry(memory: Readable, address: int) -> int:
-    return int.from_bytes(memory.read(address, 8), "little")

@@ -6,11 +6,10 @@ Process" and "Two-Stage Address Translation").
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shyper_tui.engine.board.memory import BadAddress
+from shyper_tui.engine.guest_view import walk
 from shyper_tui.engine.hypervisor.layout import PAGE
 from shyper_tui.engine.hypervisor.stage2 import IPA_BITS
 
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.vm import Vm
 
 VS_STAGE, G_STAGE = "VS-stage", "G-stage"
-LEVELS = {8: 3, 9: 4, 10: 5}
-"""Levels of Sv39, Sv48 and Sv57 by vsatp.MODE."""
-PTE_V, PTE_RWX = 1, 0b1110
-PPN_MASK = (1 << 44) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +36,10 @@ def failed_walk(vm: Vm, vsatp: int, virtual: int, physical: int, implicit: bool)
     else the G-stage tables do not map what the walk led to.
     """
     if implicit:
-        level = next((level for level, at in vs_entries(vm, vsatp, virtual) if at // PAGE == physical // PAGE), -1)
+        steps = walk(vm.memory, vsatp, virtual)
+        level = next((step.level for step in steps if step.address // PAGE == physical // PAGE), -1)
         return Place(VS_STAGE, level, f"memory for a page table of level {level}: {missing(vm, physical)}")
     return Place(G_STAGE, vm.stage2.last_level(physical), missing(vm, physical))
-
-
-def vs_entries(vm: Vm, vsatp: int, virtual: int) -> Iterator[tuple[int, int]]:
-    """(level, guest-physical address) of each page-table entry that the walk of `virtual` reads, or tries to."""
-    levels = LEVELS.get(vsatp >> 60)
-    if levels is None:
-        return
-    table = (vsatp & PPN_MASK) * PAGE
-    for level in reversed(range(levels)):
-        at = table + (virtual >> 12 + 9 * level & 0x1FF) * 8
-        yield level, at
-        try:
-            entry = vm.memory.read_u64(at)
-        except BadAddress:
-            return
-        if not entry & PTE_V or entry & PTE_RWX:
-            return
-        table = (entry >> 10 & PPN_MASK) * PAGE
 
 
 def missing(vm: Vm, physical: int) -> str:
