@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from shyper_tui.engine.board.device import Device
-from shyper_tui.engine.board.memory import RamMemory
+from shyper_tui.engine.board.memory import Memory, RamMemory
 from shyper_tui.engine.board.virtio import mmio
 from shyper_tui.engine.board.virtio.backend import (
     VIRTIO_F_EVENT_IDX,
@@ -132,6 +132,26 @@ class DriverMemory(Protocol):
     def read_u32(self, address: int) -> int: ...
     def write_u16(self, address: int, value: int) -> None: ...
     def write_u64(self, address: int, value: int) -> None: ...
+
+
+class MemoryFrom:
+    """Memory from `base` on, for a driver's rings and buffers: a VM's, or the machine's."""
+
+    def __init__(self, memory: Memory, base: int) -> None:
+        self.base = base
+        self.read, self.write = memory.read, memory.write
+
+    def read_u16(self, address: int) -> int:
+        return int.from_bytes(self.read(address, 2), "little")
+
+    def read_u32(self, address: int) -> int:
+        return int.from_bytes(self.read(address, 4), "little")
+
+    def write_u16(self, address: int, value: int) -> None:
+        self.write(address, value.to_bytes(2, "little"))
+
+    def write_u64(self, address: int, value: int) -> None:
+        self.write(address, value.to_bytes(8, "little"))
 
 
 class DriverCore:

@@ -12,10 +12,9 @@ from shyper_tui.engine.board.virtio.mmio import VirtioMmio
 from shyper_tui.engine.hypervisor.calls import call
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, MemoryRegion
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
-from shyper_tui.engine.hypervisor.guest_memory import GuestMemory
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
-from tests.board.driver import DriverCore
+from tests.board.driver import DriverCore, MemoryFrom
 from tests.hypervisor.caller import PROGRAM
 from tests.hypervisor.station import RAM_BASE, Station, guest
 
@@ -86,27 +85,6 @@ class Lab:
         self.station.until(lambda: entry.vm is None)
 
 
-class Memory:
-    """A VM's RAM with the accesses that a driver makes."""
-
-    def __init__(self, memory: GuestMemory, base: int) -> None:
-        self.base = base
-        self._memory = memory
-        self.read, self.write = memory.read, memory.write
-
-    def read_u16(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 2), "little")
-
-    def read_u32(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 4), "little")
-
-    def write_u16(self, address: int, value: int) -> None:
-        self.write(address, value.to_bytes(2, "little"))
-
-    def write_u64(self, address: int, value: int) -> None:
-        self.write(address, value.to_bytes(8, "little"))
-
-
 class GuestDisk(DriverCore):
     """The driver of one block device of a guest VM, in that VM's RAM."""
 
@@ -116,7 +94,7 @@ class GuestDisk(DriverCore):
         assert isinstance(backend.transport, VirtioMmio)
         self.block = backend
         self.transport = backend.transport
-        super().__init__(Memory(vm.memory, RAM_BASE + (4 << 20)), self.transport, backend.queue_sizes)
+        super().__init__(MemoryFrom(vm.memory, RAM_BASE + (4 << 20)), self.transport, backend.queue_sizes)
         self.start()
 
     def ask(self, kind: int, sector: int = 0, data: bytes = b"", room: int = 0, pieces: int = 1) -> int:

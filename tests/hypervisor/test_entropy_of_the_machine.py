@@ -6,36 +6,9 @@ from shyper_tui.engine.board.virtio import mmio
 from shyper_tui.engine.clock import Clock, VirtualClock, WallClock
 from shyper_tui.engine.hart.program import program
 from shyper_tui.engine.shyper_machine import Hooks, ShyperMachine
-from tests.board.driver import DriverCore
+from tests.board.driver import DriverCore, MemoryFrom
 
 AREA = 0x9000_0000
-
-
-class Window:
-    """A part of the machine's RAM, for a driver's rings and buffers."""
-
-    base = AREA
-
-    def __init__(self, built: ShyperMachine) -> None:
-        self._memory = built.machine.memory
-
-    def read(self, address: int, size: int) -> bytes:
-        return self._memory.read(address, size)
-
-    def write(self, address: int, data: bytes) -> None:
-        self._memory.write(address, data)
-
-    def read_u16(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 2), "little")
-
-    def read_u32(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 4), "little")
-
-    def write_u16(self, address: int, value: int) -> None:
-        self.write(address, value.to_bytes(2, "little"))
-
-    def write_u64(self, address: int, value: int) -> None:
-        self.write(address, value.to_bytes(8, "little"))
 
 
 def read_entropy(clock: Clock) -> list[bytes]:
@@ -43,7 +16,7 @@ def read_entropy(clock: Clock) -> list[bytes]:
     try:
         slot = built.machine.board.slots[7]
         assert slot.read(mmio.DeviceID, 4) == 4
-        driver = DriverCore(Window(built), slot, (64,)).start()
+        driver = DriverCore(MemoryFrom(built.machine.memory, AREA), slot, (64,)).start()
         return [driver.queues[0].request(writable=[32, 32])[1] for _ in range(3)]
     finally:
         built.close()

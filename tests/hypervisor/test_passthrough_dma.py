@@ -11,8 +11,7 @@ from shyper_tui.engine.board.virtio.disk import MemoryDisk
 from shyper_tui.engine.board.virtio.disk_server import DiskServer
 from shyper_tui.engine.hypervisor.definition import MemoryRegion, PassthroughRegion
 from shyper_tui.engine.hypervisor.vm import Vm
-from tests.board.driver import DriverCore
-from tests.hypervisor.disk_driver import Memory
+from tests.board.driver import DriverCore, MemoryFrom
 from tests.hypervisor.station import RAM_BASE, Station, guest
 from tests.hypervisor.test_lifecycle import MIB, SPIN, idle_mvm
 
@@ -33,7 +32,7 @@ class Wired:
     def driver(self, vm: Vm) -> DriverCore:
         """What the VM's driver does, with its rings in its RAM."""
         transport = self.station.machine.board.slots[0]
-        return DriverCore(Memory(vm.memory, RAM_BASE + 4 * MIB), transport, (16,)).start()
+        return DriverCore(MemoryFrom(vm.memory, RAM_BASE + 4 * MIB), transport, (16,)).start()
 
 
 def test_a_guest_uses_a_disk_of_the_board_with_its_own_addresses() -> None:
@@ -95,6 +94,6 @@ def test_the_managing_vms_devices_follow_its_memory_wherever_it_is() -> None:
     definition.device_tree_load_ipa = 0
     vm = station.manager.add(definition, SPIN)
     assert vm.memory.regions[0].physical != RAM_BASE
-    driver = DriverCore(Memory(vm.memory, RAM_BASE + 4 * MIB), station.machine.board.slots[0], (16,)).start()
+    driver = DriverCore(MemoryFrom(vm.memory, RAM_BASE + 4 * MIB), station.machine.board.slots[0], (16,)).start()
     _, data = driver.queues[0].request(b"\0" * 16, writable=[512, 1])
     assert data == b"\x77" * 512 + b"\0"
