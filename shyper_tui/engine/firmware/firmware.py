@@ -34,14 +34,11 @@ class Firmware:
     """M-mode of all harts.
 
     `memory` is physical RAM (console buffers are read through it); `console` backs DBCN and the legacy console;
-    `on_reset` is
-    told of a system reset, after which the calling hart stays parked. `supervisor` is the software at HS-mode when
-    that is
-    Python too; None means that native code runs there.
+    `on_reset` is told of a system reset, after which the calling hart stays parked. `supervisor` is the software at
+    HS-mode when that is Python too; None means that native code runs there.
 
     One thread runs all harts, so remote fences act at once on the other harts. Only starting a hart goes through its
-    msip
-    register, because a stopped hart has to wake up.
+    msip register, because a stopped hart has to wake up.
     """
 
     def __init__(

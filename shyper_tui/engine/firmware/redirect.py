@@ -19,9 +19,9 @@ HSTATUS_GVA, HSTATUS_SPV, HSTATUS_SPVP = 1 << 6, 1 << 7, 1 << 8
 def redirect(hart: HartPort) -> bool:
     """Re-enter the trap at VS-mode when hedeleg delegates it, else at HS-mode, and leave M-mode.
 
-    Returns True when the hart is now in HS-mode (a supervisor written in Python must then be called), False for VS-
-    mode.
-    Follows "Trap Entry" of the Privileged ISA, with the mode the trap came from taken from mstatus.MPP and MPV.
+    Returns True when the hart is now in HS-mode (a supervisor written in Python must then be called), False for
+    VS-mode. Follows "Trap Entry" of the Privileged ISA, with the mode the trap came from taken from mstatus.MPP and
+    MPV.
     """
     csr = hart.csr
     status = csr.mstatus

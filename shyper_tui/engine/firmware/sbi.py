@@ -146,8 +146,3 @@ def select_harts(mask: int, base: int, existing: Iterable[int]) -> list[int] | N
         return known
     selected = [base + bit for bit in range(64) if mask >> bit & 1]
     return selected if set(selected) <= set(known) else None
-
-
-def signed64(value: int) -> int:
-    """`value` (unsigned 64 bit) as a signed number."""
-    return value - (1 << 64) if value >> 63 else value
