@@ -104,7 +104,7 @@ def judge(text: str) -> VmDefinition | None:
     if reading.value is not None:
         diagnostics += config.check_vm(reading.value, DEFAULT_BOARD, [], mvm=False)
         diagnostics += config.check_vm(reading.value, DEFAULT_BOARD, [], mvm=True)
-    lines = text.count("\n") + 1
+    lines = len(re.findall(r"\r\n|\r|\n", text)) + 1
     for diagnostic in diagnostics:
         assert 1 <= diagnostic.line <= lines + 1, diagnostic
         assert diagnostic.column >= 1, diagnostic
