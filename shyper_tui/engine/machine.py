@@ -11,7 +11,6 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from shyper_tui.engine.board.board import Board
 from shyper_tui.engine.board.device import AccessFault
@@ -30,6 +29,8 @@ from shyper_tui.engine.hart.state import LAYOUT, NEVER
 
 TURN = 20_000
 """Cycles of a hart's turn when several run."""
+TURN_CALLED = 3 * TURN
+"""Cycles of a turn after one hart has interrupted another: room for the answer."""
 TURN_ALONE = 200_000
 """Cycles of a turn while all other harts sleep; it ends early when one of them is woken."""
 
@@ -40,8 +41,8 @@ the host's time from the other harts' turns."""
 M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
 
-Watched = Sequence[tuple[Any, list[int], int]]
-"""Sleeping harts: their words, their interrupts, and how they wait."""
+Others = Sequence[tuple[Hart, list[int], int]]
+"""The other harts: their interrupts, and how they wait, when a turn begins."""
 
 
 class Event:
@@ -86,7 +87,7 @@ class Machine:
         self.cycle = 0
         self._current: Hart | None = None
         self._mtimecmp_written = False
-        self._slept: list[Hart] = []
+        self._called: Hart | None = None  # whom another hart has just interrupted
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
         self.memory = RamMemory(self.host.ram.bytes, RAM_BASE, self._ram_written)
@@ -210,9 +211,10 @@ class Machine:
         if not running:
             self._idle(limit)
             return
-        running.sort(key=self._slept.__contains__, reverse=True)  # first those that have just been woken
-        self._slept = sleeping
-        end = self._run_turns(running, sleeping, self._end_of_turns(running, sleeping, limit))
+        if self._called is not None and self._called in running:
+            running.remove(self._called)
+            running.insert(0, self._called)
+        end = self._run_turns(running, self._end_of_turns(running, sleeping, limit))
         for hart in sleeping:
             _sleep_until(hart, end)
         self.cycle = end
@@ -221,7 +223,7 @@ class Machine:
 
     def _end_of_turns(self, running: list[Hart], sleeping: list[Hart], limit: int | None) -> int:
         """The cycle at which the next turns end: a hart that runs alone has a long one, but nobody's timer waits."""
-        end = self.cycle + (TURN_ALONE if len(running) == 1 else TURN)
+        end = self.cycle + (TURN_ALONE if len(running) == 1 else TURN_CALLED if self._called is not None else TURN)
         tick = self._next_event()
         if tick is not None:
             end = min(end, self.clock.cycle_of(tick))
@@ -230,18 +232,19 @@ class Machine:
         end = max(end, self.cycle + 1)
         return end if limit is None else min(end, limit)
 
-    def _run_turns(self, running: list[Hart], sleeping: list[Hart], end: int) -> int:
-        """One turn of each running hart; the cycle it ended at, which is earlier when one has woken another."""
-        watched = [(hart.words, hart.words[_LINES : _MIP_SOFT + 1], hart.words[_WAITING]) for hart in sleeping]
+    def _run_turns(self, running: list[Hart], end: int) -> int:
+        """One turn of each running hart; the cycle it ended at, which is earlier when one has interrupted another."""
+        self._called = None
         self._mtimecmp_written = False
         for hart in running:
             self._current = hart
-            end = self._run_hart(hart, end, watched)
+            others = [(other, *_interrupts(other)) for other in self.harts if other is not hart]
+            end = self._run_hart(hart, end, others)
         self._current = None
         return end
 
-    def _run_hart(self, hart: Hart, end: int, watched: Watched = ()) -> int:
-        """Until cycle `end`, or until it has woken one of `watched`; the cycle at which the turn ends."""
+    def _run_hart(self, hart: Hart, end: int, others: Others = ()) -> int:
+        """Until cycle `end`, or until it has interrupted one of the others; the cycle at which the turn ends."""
         words = hart.words
         while words[_DEADLINE] < end and self.power is None:
             reason = hart.enter(end)
@@ -255,7 +258,11 @@ class Machine:
                 self._mmio_store(hart)
             elif self._slow.step(hart):
                 self._software_trap(hart)
-            if self._mtimecmp_written or (watched and _woken(watched)):
+            for other, interrupts, waiting in others:
+                if other.words[_LINES : _MIP_SOFT + 1] != interrupts or other.words[_WAITING] != waiting:
+                    self._called = other
+                    return min(end, max(hart.cycle, self.cycle + 1))
+            if self._mtimecmp_written:
                 return min(end, max(hart.cycle, self.cycle + 1))
         return end
 
@@ -401,17 +408,14 @@ def _next_timer(hart: Hart) -> int:
     return hart.native["next_timer"](hart.address, hart.cycle) & NEVER
 
 
-def _woken(watched: Watched) -> bool:
-    """Whether one of these harts is not as it was: its words, its interrupts, whether it waits."""
-    for words, interrupts, waiting in watched:
-        if words[_LINES : _MIP_SOFT + 1] != interrupts or words[_WAITING] != waiting:
-            return True
-    return False
+def _interrupts(hart: Hart) -> tuple[list[int], int]:
+    """What others change in order to interrupt or start a hart."""
+    return hart.words[_LINES : _MIP_SOFT + 1], hart.words[_WAITING]
 
 
 _word: Callable[[str], int] = LAYOUT.index
 _LINES, _MIP_SOFT, _WAITING = _word("lines"), _word("mip_soft"), _word("waiting")
-assert _MIP_SOFT == _LINES + 1  # `_woken` compares both at once
+assert _MIP_SOFT == _LINES + 1  # both are compared at once
 _SLICE, _TRAP, _MMIO_LOAD, _MMIO_STORE = map(int, (Reason.SLICE, Reason.TRAP, Reason.MMIO_LOAD, Reason.MMIO_STORE))
 _PRV, _M = _word("prv"), 3
 _SKIPPED = _word("skipped")

@@ -462,3 +462,42 @@ def test_the_control_queue_answers() -> None:
 def test_no_header_makes_the_checksum_raise(data: bytes, flags: int, start: int, offset: int) -> None:
     done = Frame(data, flags, csum_start=start, csum_offset=offset).with_checksum()
     assert (len(done.data), done.flags) == (len(data), 0)
+
+
+def test_the_interrupt_for_frames_sent_comes_once_and_a_little_later() -> None:
+    switch, timebase = Switch(), ManualTimebase()
+    sender, receiver = Station(switch, 1, timebase=timebase), Station(switch, 2)
+    receiver.give_buffers()
+    queue = sender.queues[net.TRANSMITQ]
+    for _ in range(3):
+        queue.add([PLAIN, ethernet(receiver.mac, sender.mac)])
+        queue.notify()
+    assert len(receiver.frames()) == 3  # nobody waits for that
+    assert not sender.line.high()
+    timebase.advance(net.SENT_DELAY - 1)
+    assert not sender.line.high()
+    timebase.advance(1)
+    assert sender.line.high()
+    assert len(queue.collect()) == 3
+
+
+def test_a_driver_that_sends_much_gets_its_buffers_back_without_delay() -> None:
+    switch, timebase = Switch(), ManualTimebase()
+    sender, receiver = Station(switch, 1, timebase=timebase), Station(switch, 2)
+    queue = sender.queues[net.TRANSMITQ]
+    for sent in range(net.SENT_HELD):
+        assert not sender.line.high(), sent
+        queue.add([PLAIN, ethernet(receiver.mac, sender.mac)])
+        queue.notify()
+    assert sender.line.high()
+
+
+def test_a_reset_takes_the_interrupt_for_frames_sent_back() -> None:
+    switch, timebase = Switch(), ManualTimebase()
+    sender = Station(switch, 1, timebase=timebase)
+    queue = sender.queues[net.TRANSMITQ]
+    queue.add([PLAIN, ethernet(BROADCAST, sender.mac)])
+    queue.notify()
+    sender.put(mmio.Status, 0)
+    timebase.advance(net.SENT_DELAY)
+    assert not sender.line.high()

@@ -113,7 +113,10 @@ class Soak:
             self.until(vm, b"# ", self.consoles[vm].find(b"GUEST-READY"))
         self.until(EMBEDDED, PROMPT)
         self.report(f"{self.seconds:.1f} s: every system is up")
-        everywhere = "soak serve & soak disk /mnt/soak & soak timer &"
+        for vm in (MVM_ID, *LINUX):
+            self.type(vm, "soak serve &\r")
+        self.run(5)  # nobody asks a server that is not there
+        everywhere = "soak disk /mnt/soak & soak timer &"
         self.type(MVM_ID, f"{everywhere} soak net 10.0.0.2 & soak net 10.0.0.3 &\r")
         spin = "".join(f" soak spin {number} &" for number in range(3))
         self.type(1, f"{everywhere} soak net 10.0.0.3 &{spin}\r")

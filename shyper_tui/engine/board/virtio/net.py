@@ -7,9 +7,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from shyper_tui.engine.board.device import Timebase
+from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase, Timer
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.board.virtio.pace import DESCRIPTOR_TICKS, Pace
+from shyper_tui.engine.board.virtio.queue import Chain, VirtQueue
 from shyper_tui.engine.board.virtio.segmentation import MAX_SEGMENTS, ones_complement_sum, segment
 
 VIRTIO_NET_F_CSUM = 1 << 0
@@ -37,6 +38,9 @@ _REQUIRES = {
     VIRTIO_NET_F_GUEST_ANNOUNCE: (VIRTIO_NET_F_CTRL_VQ, "VIRTIO_NET_F_CTRL_VQ"),
 }
 """Any of the features on the left needs one of those on the right (section 5.1.3.1)."""
+
+SENT_DELAY, SENT_HELD = TICKS_PER_SECOND // 500, 32
+"""Ticks that the interrupt for frames sent may be late (2 ms), and for how many frames at most."""
 
 RECEIVEQ, TRANSMITQ, CONTROLQ = 0, 1, 2
 LINK_UP, ANNOUNCE = 1, 2
@@ -129,7 +133,10 @@ class Net(Backend):
         self._waiting: deque[Frame] = deque()
         self._pace = Pace(timebase, lambda: self.kick(TRANSMITQ))
         self._buffers_pace = Pace(timebase, self._more_buffers)
+        self._timebase = timebase
         self._sent_length = sent_length
+        self._sent_signal: Timer | None = None  # the interrupt for frames sent is on its way
+        self._sent_held = 0  # frames since the last such interrupt
         self.received_frames = self.received_bytes = self.received_dropped = 0
         self.sent_frames = self.sent_bytes = self.sent_dropped = 0
 
@@ -152,6 +159,7 @@ class Net(Backend):
 
     def reset(self) -> None:
         self._waiting.clear()
+        self._forget_sent()
         self.announcing = False
 
     def deliver(self, frame: Frame) -> bool:
@@ -228,7 +236,7 @@ class Net(Backend):
                 raw = chain.read(0, _HEADER_SIZE + size)
                 offload = _HEADER.unpack_from(raw) if self.negotiated(VIRTIO_NET_F_CSUM) else ()
                 frame = Frame(raw[_HEADER_SIZE:], *offload)
-            self.finish(queue, chain, size if self._sent_length and frame is not None else 0)
+            self._return_sent(queue, chain, size if self._sent_length and frame is not None else 0)
             if frame is None or self.port is None:
                 self.sent_dropped += 1
                 continue
@@ -237,6 +245,30 @@ class Net(Backend):
             segments = size // frame.gso_size if frame.gso_type and frame.gso_size else 0
             copy = _COPY_TICKS + size // _COPIED_PER_TICK + min(segments, MAX_SEGMENTS) * _SEGMENT_TICKS
             self._pace.spend(self.port.send(frame) * copy)
+
+    def _return_sent(self, queue: VirtQueue, chain: Chain, written: int) -> None:
+        """Gives a chain back at once, and interrupts the driver a little later: often an answer has come by then, and
+        one interrupt is for both. The driver asks for no more than that: it only reclaims memory."""
+        if self._timebase is None:
+            self.finish(queue, chain, written)
+        elif self.give_back(queue, chain, written):
+            self._sent_held += 1
+            if self._sent_held >= SENT_HELD:
+                self._signal_sent()
+            elif self._sent_signal is None:
+                self._sent_signal = self._timebase.call_at(self._timebase.now() + SENT_DELAY, self._signal_sent)
+
+    def _signal_sent(self) -> None:
+        self._forget_sent()
+        transport = self.transport
+        if transport is not None and transport.active:
+            transport.signal(transport.queues[TRANSMITQ])
+
+    def _forget_sent(self) -> None:
+        self._sent_held = 0
+        if self._sent_signal is not None:
+            self._sent_signal.cancel()
+            self._sent_signal = None
 
     def _control(self) -> None:
         queue = self.queue(CONTROLQ)
