@@ -489,6 +489,7 @@ def test_a_driver_that_sends_much_gets_its_buffers_back_without_delay() -> None:
         assert not sender.line.high(), sent
         queue.add([PLAIN, ethernet(receiver.mac, sender.mac)])
         queue.notify()
+        assert len(queue.collect()) == 1
     assert sender.line.high()
 
 
