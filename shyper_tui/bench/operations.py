@@ -87,8 +87,8 @@ def table(costs: list[Cost]) -> str:
         for row in rows
     ]
     legend = (
-        "µs per operation, the best of several batches (ping: the mean, removal: the median); machine: the same program "
-        "without hypervisor,\nratio: against that; QEMU: the same there; Rust-Shyper: measured on QEMU 10.0.2"
+        "µs per operation, the best of several batches (ping: the mean, removal: the median); machine: the same "
+        "program without hypervisor,\nratio: against that; QEMU: the same there; Rust-Shyper: measured on QEMU 10.0.2"
     )
     return "\n".join([*(line.rstrip() for line in lines), "", legend])
 
