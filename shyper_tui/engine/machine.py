@@ -19,6 +19,7 @@ from shyper_tui.engine.board.memory import RamMemory
 from shyper_tui.engine.board.memory_map import RAM_BASE
 from shyper_tui.engine.board.virtio.disk import Disk
 from shyper_tui.engine.clock import Clock, VirtualClock
+from shyper_tui.engine.hart.direct.windows import DirectWindows
 from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.hart.fields import Cause, Mstatus
 from shyper_tui.engine.hart.hart import Hart, Mode, TrapHandler
@@ -105,6 +106,8 @@ class Machine:
         )
         core = core or program()
         self.harts = [Hart(number, core, self.host, self.board.bus) for number in range(harts)]
+        self._direct = DirectWindows()
+        self._answer_directly()
         self._slow = SlowPath(core, self.host, self.board.bus)
         self._set_time()
 
@@ -115,6 +118,14 @@ class Machine:
     def _set_mtimecmp(self, hart: int, value: int) -> None:
         self.harts[hart].set_mtimecmp(value)
         self._mtimecmp_written = True
+
+    def _answer_directly(self) -> None:
+        """Harts claim and acknowledge interrupts of the board without coming to Python."""
+        self.board.add_direct(self._direct)
+        for hart in self.harts:
+            hart.use_direct_physical(self._direct)
+            for context, bit in self.board.plic_outputs(hart.hart_id):
+                self.board.plic.route(context, hart.field_address("lines"), 1 << bit)
 
     # time
     def now(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shyper_tui.engine.hart.direct.windows import DirectWindows
 from shyper_tui.engine.hypervisor.exits.statistics import ExitRow, ExitStatistics
 from tests.hypervisor.programs import A0, A1, S0, T0, T1, Program
 from tests.hypervisor.station import Station
@@ -14,7 +15,7 @@ BASE_EXTENSION = 0x10
 
 
 def test_counts_and_times_add_up_and_the_most_frequent_cause_is_first() -> None:
-    statistics = ExitStatistics()
+    statistics = ExitStatistics(DirectWindows())
     for cause, nanoseconds in ((21, 100), (INTERRUPT | 5, 7), (21, 50), (10, 1), (INTERRUPT | 5, 8), (21, 1)):
         statistics.add(cause, nanoseconds)
     assert statistics.rows() == [
@@ -27,7 +28,7 @@ def test_counts_and_times_add_up_and_the_most_frequent_cause_is_first() -> None:
 
 
 def test_nothing_has_been_counted_at_first() -> None:
-    assert (ExitStatistics().rows(), ExitStatistics().total) == ([], 0)
+    assert (ExitStatistics(DirectWindows()).rows(), ExitStatistics(DirectWindows()).total) == ([], 0)
 
 
 def test_a_guests_exits_are_counted_exactly() -> None:

@@ -21,6 +21,7 @@ from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.disk import Disk
 from shyper_tui.engine.board.virtio.disk_server import DiskServer
 from shyper_tui.engine.board.virtio.mmio import SlotState, VirtioMmio
+from shyper_tui.engine.hart.direct.windows import DirectWindows
 
 MSIP, SEIP, MEIP = 3, 9, 11  # bits of mip that devices drive
 
@@ -75,7 +76,7 @@ class Board:
             raise ValueError(f"the board has {m.VIRTIO_SLOTS} virtio slots, too few for {len(drives)} drives")
         self.harts = harts
         self.bus = Bus()
-        outputs = [partial(set_interrupt, hart, bit) for hart in range(harts) for bit in (MEIP, SEIP)]
+        outputs = [partial(set_interrupt, hart, bit) for hart in range(harts) for _, bit in self.plic_outputs(hart)]
         self.plic = Plic(m.PLIC_SOURCES, 2 * harts, outputs)
         self.aclint = Aclint(harts, timebase, lambda hart, level: set_interrupt(hart, MSIP, level), set_mtimecmp)
         self.uart = Uart(self.plic.line(m.UART_IRQ), on_console, timebase)
@@ -102,6 +103,17 @@ class Board:
         if self.slots[slot].backend is not None:
             raise ValueError(f"virtio slot {slot} is in use")
         self.slots[slot].connect(backend)
+
+    @staticmethod
+    def plic_outputs(hart: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The PLIC's contexts of a hart, and the bits of mip that they drive."""
+        return (2 * hart, MEIP), (2 * hart + 1, SEIP)
+
+    def add_direct(self, windows: DirectWindows) -> None:
+        """Adds the devices with registers that native code answers."""
+        windows.add(m.PLIC_BASE, m.PLIC_LENGTH, self.plic)
+        for slot, transport in enumerate(self.slots):
+            windows.add(m.VIRTIO_BASE + slot * m.VIRTIO_STRIDE, m.VIRTIO_STRIDE, transport)
 
     def reset(self) -> None:
         """All devices as after power-on; disks, console input and the RTC's time stay."""

@@ -144,6 +144,10 @@ class LlvmBuilder(Builder):
         text = self.text(value, width)
         self.emit(f"store i{width} {text}, ptr {pointer}, align {align or max(width // 8, 1)}{alias}")
 
+    def trailing_zeros(self, value: Value) -> Value:
+        """The number of the lowest bit that is set; `value` is not 0."""
+        return self.define(f"call i64 @llvm.cttz.i64(i64 {value.operand}, i1 true)")
+
     def host_load(self, address: Value, offset: int = 0, width: int = 64, alias: str = "", align: int = 0) -> Value:
         """Loads from a host address held in a Value."""
         return self.peek(self.gep(self.pointer(address), offset), width, alias, align)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from . import csr, csr_access, interrupts, protection, timers, translation, traps
+from . import csr, csr_access, interrupts, protection, timers, tlb, translation, traps
+from .direct import dispatch, plic, virtio
 from .functions import FUNCTIONS
+from .native import NATIVE
 
 MODULES = (timers, interrupts, traps, protection, translation, csr, csr_access)
+NATIVE_MODULES = (tlb, plic, virtio, dispatch)
 
-__all__ = ["FUNCTIONS", "MODULES"]
+__all__ = ["FUNCTIONS", "MODULES", "NATIVE", "NATIVE_MODULES"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shyper_tui.engine.core import fused, records
@@ -17,6 +17,7 @@ from shyper_tui.engine.core.interpreter import (
 from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
+from .direct import handlers as direct
 from .exits import IN_PYTHON, IN_WFI, Reason
 from .fields import LOAD, STORE, Cause, Mstatus
 from .state import LAYOUT
@@ -206,13 +207,17 @@ def _modified_privilege(b: HandlerBuilder) -> Value:
     return (s.prv == 3) & s.mstatus.bit(Mstatus.MPRV) & (s.mstatus.bits(Mstatus.MPP_HIGH, Mstatus.MPP_LOW) != 3)
 
 
-def _translate_data(b: HandlerBuilder, va: Value, size: Value, access: int) -> Value:
-    """pa of an access that missed the TLB; leaves for exceptions and for what the reference must do."""
+def _translate_data(
+    b: HandlerBuilder, va: Value, size: Value, access: int, on_fault: Callable[[Value], None] = lambda result: None
+) -> Value:
+    """pa of an access that missed the TLB; leaves for exceptions, unless `on_fault` does something else, and for what
+    the reference must do."""
     crosses = (((va + (size - 1)) ^ va) >> 12) != 0
     with b.if_(crosses | _modified_privilege(b), False):
         b.tail("@exit_slow")
     pa = b.call("translate", va, access, b.s.prv, b.s.virt)
     with b.if_(pa.slt(0), False):
+        on_fault(pa)
         b.tail("@raise_exception", -pa, va, b.record_pc())
     return pa
 
@@ -239,10 +244,17 @@ def _memory(h: Handlers) -> None:
         reserved = (flags & LOAD_RESERVED) != 0
         with b.if_(reserved & ((va & (size - 1)) != 0), False):
             _misaligned(b, Cause.LOAD_MISALIGNED, va)
-        pa = _translate_data(b, va, size, LOAD)
+
+        def guest_load(result: Value) -> None:
+            with b.if_(direct.guest_fault_is_direct(b, result, Cause.LOAD_GUEST_PAGE, size)):
+                direct.load(b, b.s.direct_guest, b.s.fault_gpa, flags)
+
+        pa = _translate_data(b, va, size, LOAD, guest_load)
         with b.if_(_outside_ram(b, pa), False):
             with b.if_(reserved):
                 b.tail("@raise_exception", Cause.LOAD_ACCESS, va, b.record_pc())
+            with b.if_((b.s.direct_physical != 0) & ((pa & 3) == 0)):
+                direct.load(b, b.s.direct_physical, pa, flags)
             _describe_access(b, flags)
             b.s.exit_address = va
             b.tail("@exit_mmio", int(Reason.MMIO_LOAD), pa)
@@ -251,8 +263,15 @@ def _memory(h: Handlers) -> None:
 
     with h.handler("slow_store") as (b, va, size, value):
         s = b.s
-        pa = _translate_data(b, va, size, STORE)
+
+        def guest_store(result: Value) -> None:
+            with b.if_(direct.guest_fault_is_direct(b, result, Cause.STORE_GUEST_PAGE, size)):
+                direct.store(b, s.direct_guest, s.fault_gpa, size, value)
+
+        pa = _translate_data(b, va, size, STORE, guest_store)
         with b.if_(_outside_ram(b, pa), False):
+            with b.if_((s.direct_physical != 0) & ((pa & 3) == 0)):
+                direct.store(b, s.direct_physical, pa, size, value)
             _describe_access(b, size)
             s.exit_address = va
             s.exit_value = value

@@ -12,6 +12,7 @@ from shyper_tui.engine.isa.value import signed
 
 from .bus_port import BusPort
 from .csr_numbers import CSR_NUMBERS, PLAIN, STORED
+from .direct.windows import DirectWindows
 from .exits import IN_PYTHON
 from .fields import LOAD, LOAD_EXECUTABLE, STORE, Cause, Mstatus
 from .host_memory import Block, HostMemory
@@ -21,6 +22,7 @@ from .state import LAYOUT, NEVER
 MASK64 = (1 << 64) - 1
 _INDEX = {name: LAYOUT.index(name) for name in LAYOUT.fields}
 _DEADLINE, _PC, _PRV, _VIRT, _SLICE_END = (_INDEX[n] for n in ("deadline", "pc", "prv", "virt", "slice_end"))
+_DIRECT_GUEST = _INDEX["direct_guest"]
 
 
 class Mode(Enum):
@@ -244,6 +246,19 @@ class Hart:
         """Drives an interrupt input: 3 MSIP, 9 SEIP, 11 MEIP."""
         lines = self.get("lines")
         self.set("lines", lines | 1 << bit if level else lines & ~(1 << bit))
+
+    def use_direct(self, windows: DirectWindows | None) -> None:
+        """Native code answers registers at these guest-physical addresses, where stage 2 maps nothing; to be set by
+        software in Python that would answer them in the same way after a trap."""
+        self.words[_DIRECT_GUEST] = windows.address if windows is not None else 0
+
+    def use_direct_physical(self, windows: DirectWindows | None) -> None:
+        """Native code answers registers at these physical addresses."""
+        self.set("direct_physical", windows.address if windows is not None else 0)
+
+    def field_address(self, field: str) -> int:
+        """The host address of a state field, for devices that drive interrupts of this hart in native code."""
+        return self.address + LAYOUT.offset(field)
 
     def set_mtimecmp(self, value: int) -> None:
         self.set("mtimecmp", value)

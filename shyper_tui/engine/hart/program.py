@@ -41,6 +41,9 @@ EXPORTED = {
     "ram_written": 2,
     "store_physical": 3,
     "decode_probe": 3,
+    "plic_claim": 2,
+    "plic_complete": 3,
+    "plic_changed": 1,
 }
 
 
@@ -65,13 +68,12 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
     from shyper_tui.engine.core.interpreter import CONVENTION, InterpreterSemantics, handler_function
     from shyper_tui.engine.core.llvm import METADATA
 
-    from .all_functions import FUNCTIONS
+    from .all_functions import FUNCTIONS, NATIVE
     from .handlers import emit_handlers
     from .state import LAYOUT
-    from .tlb import NATIVE
 
     table = HandlerTable()
-    parts = ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n", DECLARATIONS]
+    parts = ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\ndeclare i64 @llvm.cttz.i64(i64, i1)\n", DECLARATIONS]
     parts += [function.native() for function in FUNCTIONS.values()]
     parts += NATIVE
     parts.append(emit_decoder(LAYOUT, table))
@@ -122,7 +124,7 @@ def program(progress: Progress | None = None) -> Program:
 
 
 def _compiled(progress: Progress) -> Compiled:
-    key = source_key([ENGINE / name for name in ("isa", "core", "hart")])
+    key = source_key([ENGINE / name for name in ("isa", "core", "hart", "hart/direct")])
     compiled = load_cached(key)
     if compiled is None:
         progress("generating the core", 0.0)

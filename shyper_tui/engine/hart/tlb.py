@@ -9,40 +9,19 @@ these functions do it where precision would cost more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core import tlb_layout as tlb
-from shyper_tui.engine.core.llvm import LlvmBuilder, value_function
+from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
 from .csr import HS_TRANSLATION
 from .fields import FETCH, Mstatus
-from .state import CONTEXT_KINDS, LAYOUT, NEVER, TABLE_PAGES
+from .native import native
+from .state import CONTEXT_KINDS, NEVER, TABLE_PAGES
 
 KIND = {name: number for number, name in enumerate(CONTEXT_KINDS)}
 VIRTUAL_KINDS = (KIND["vs"], KIND["vs_sum"], KIND["vu"])
-NATIVE: list[str] = []
-"""IR of the functions below, in order."""
-
-Describe = Callable[..., None]
-
-
-@dataclass(frozen=True)
-class _Registration:
-    parameters: str
-    inline: bool
-
-    def __call__(self, describe: Describe) -> Describe:
-        NATIVE.append(
-            value_function(LAYOUT, describe.__name__, self.parameters.split(), describe, inline=self.inline)
-        )
-        return describe
-
-
-def native(parameters: str = "", *, inline: bool = False) -> _Registration:
-    """Registers a native-only value function under its Python name."""
-    return _Registration(parameters, inline)
 
 
 def _fill_ones(b: LlvmBuilder, address: Value, size: int) -> None:

@@ -85,7 +85,6 @@ class Hypervisor:
 
     def set_external(self, vcpu: Vcpu, level: bool) -> None:
         """The vPLIC's output for `vcpu` has changed."""
-        vcpu.external = level
         self._deliver(vcpu, vcpu.apply_external)
 
     def send_software(self, vcpu: Vcpu) -> None:

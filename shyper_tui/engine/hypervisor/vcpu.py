@@ -50,9 +50,8 @@ class VcpuState(Enum):
 class Vcpu:
     """vCPU `index` of `vm`, bound to `core` for ever.
 
-    `x`, `f`, `csrs` and `pc` are valid while the vCPU is not loaded. `external` is the present level of the vPLIC's
-    output; the vCPU's own core brings it, and software interrupts, into hvip: the hart's when the vCPU is loaded, the
-    saved one else.
+    `x`, `f`, `csrs` and `pc` are valid while the vCPU is not loaded. The vCPU's own core brings the level of `external`,
+    and software interrupts, into hvip: the hart's when the vCPU is loaded, the saved one else.
     """
 
     def __init__(self, vm: Vm, index: int, core: Core) -> None:
@@ -67,10 +66,15 @@ class Vcpu:
         self.paused = False
         self.runtime = 0  # ticks it has used of its core, as the core counts them
         self.ran = 0  # ticks on its core that were counted; `Core.time_on_core` adds the present ones
-        self.external = False
         self.start_at = (0, 0)  # (pc, opaque) of the start that is pending
         self.resume_at: tuple[int, int] | None = None  # (pc, opaque) after a non-retentive suspend
         self.fresh()
+
+    @property
+    def external(self) -> bool:
+        """The present level of the vPLIC's output for this vCPU."""
+        vplic = self.vm.vplic
+        return vplic is not None and vplic.external(self.index)
 
     @property
     def name(self) -> str:
@@ -136,6 +140,9 @@ class Vcpu:
         csr.hstatus = mode | HSTATUS_VSXL_64 | (HSTATUS_VTW if wfi_traps else 0)
         hart.x.fill(self.x)
         csr.sepc = self.pc
+        hart.use_direct(self.vm.direct)
+        if self.vm.vplic is not None:
+            self.vm.vplic.load(self.index, hart)
         self.loaded = True
         self.state = VcpuState.RUNNING
 
@@ -150,6 +157,9 @@ class Vcpu:
         if status & SSTATUS_FS == FS_DIRTY:
             self.f = hart.f.list()
             self.fcsr = csr.fcsr
+        hart.use_direct(None)
+        if self.vm.vplic is not None:
+            self.vm.vplic.save(self.index)
         self.loaded = False
         if self.state is VcpuState.RUNNING:
             self.state = VcpuState.READY

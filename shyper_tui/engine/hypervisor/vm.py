@@ -8,6 +8,7 @@ from enum import Enum
 from shyper_tui.engine.board.bus import Bus
 from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timer
 from shyper_tui.engine.board.virtio.backend import Backend
+from shyper_tui.engine.hart.direct.windows import DirectWindows
 from shyper_tui.engine.hypervisor.definition import VmDefinition
 from shyper_tui.engine.hypervisor.devices.vm_console import VmConsole
 from shyper_tui.engine.hypervisor.exits.record import FaultLog
@@ -48,6 +49,8 @@ class Vm:
         self.memory = memory
         self.console = console
         self.bus = Bus()
+        self.direct = DirectWindows()
+        """Windows on `bus` whose registers harts may answer without a trap to the hypervisor."""
         self.vcpus: list[Vcpu] = []
         self.vplic: VPlic | None = None
         self.mailbox = Mailbox(memory, self._interrupt_mailbox)
@@ -58,7 +61,7 @@ class Vm:
         self.booted_at = 0  # ticks
         self.restart: Timer | None = None  # a reset that waits for its time
         self.stopping = False  # its vCPUs are being taken off their cores
-        self.exits = ExitStatistics()
+        self.exits = ExitStatistics(self.direct)
         self.refused_calls = 0
         self.faults = FaultLog(TICKS_PER_SECOND)
         self.backends: dict[str, Backend] = {}
@@ -111,6 +114,7 @@ class Vm:
         self.reset_devices()
         self.resets.clear()
         self.bus = Bus()
+        self.direct.clear()
         while self.releases:
             self.releases.pop()()
 

@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 
 from shyper_tui.engine.board.device import Line
 from shyper_tui.engine.board.plic import IrqCount, Plic
+from shyper_tui.engine.firmware.ports import HartPort
+from shyper_tui.engine.hart.host_memory import Block
+from shyper_tui.engine.hypervisor.csr_bits import VSEIP
 from shyper_tui.engine.hypervisor.layout import (
     PLIC_CONTEXT,
     PLIC_CONTEXT_STRIDE,
     PLIC_ENABLE,
     PLIC_ENABLE_STRIDE,
     VPLIC_SOURCES,
+    supervisor_context,
 )
 from shyper_tui.engine.hypervisor.physical_plic import CLAIM_COMPLETE, WIDTH, PhysicalPlic
 
@@ -41,6 +45,9 @@ class VPlic:
         lines: list[Line] = [line for output in outputs for line in (_nowhere, output)]
         self.plic = Plic(VPLIC_SOURCES, len(lines), lines)
         self.passthrough = passthrough
+        for source in passthrough:
+            if 1 <= source <= VPLIC_SOURCES:
+                self.plic.watch(source)
         self._cores = list(cores)
         self._physical = physical
         self._on_claim = on_claim
@@ -60,6 +67,23 @@ class VPlic:
         """A passthrough irq has been claimed by `hart_id` at the physical PLIC."""
         self._forwarded[source] = hart_id
         self.plic.pulse(source)
+
+    @property
+    def direct(self) -> tuple[int, Block]:
+        """See `DirectDevice`."""
+        return self.plic.direct
+
+    def external(self, vcpu: int) -> bool:
+        """The present level of the output of that vCPU's S-mode context."""
+        return self.plic.output(supervisor_context(vcpu))
+
+    def load(self, vcpu: int, hart: HartPort) -> None:
+        """That vCPU is on `hart` now: native code may drive its hvip."""
+        self.plic.route(supervisor_context(vcpu), hart.field_address("hvip"), VSEIP)
+
+    def save(self, vcpu: int) -> None:
+        """That vCPU has left its hart."""
+        self.plic.route(supervisor_context(vcpu), 0, 0)
 
     def read(self, offset: int, width: int) -> int:
         value = self.plic.read(offset, width)

@@ -13,7 +13,11 @@ from shyper_tui.engine.board.virtio.backend import (
     VIRTIO_F_VERSION_1,
     Backend,
 )
+from shyper_tui.engine.board.plic import SourceLine
 from shyper_tui.engine.board.virtio.queue import QueueError, VirtQueue
+from shyper_tui.engine.hart.direct import virtio_layout
+from shyper_tui.engine.hart.direct.windows_layout import VIRTIO
+from shyper_tui.engine.hart.host_memory import Block
 
 MAGIC = 0x7472_6976  # "virt"
 VERSION = 2
@@ -88,6 +92,11 @@ class VirtioMmio:
     ) -> None:
         self._memory = memory
         self._line = line
+        self._state = Block(virtio_layout.SIZE)
+        self._words = self._state.bytes.cast("Q")
+        if isinstance(line, SourceLine):
+            _, plic = line.plic.direct
+            self._words[virtio_layout.PLIC // 8], self._words[virtio_layout.SOURCE // 8] = plic.address, line.source
         self._vendor_id = vendor_id
         self._ring_features = ring_features
         self._generation = 0
@@ -116,6 +125,20 @@ class VirtioMmio:
         self._line(False)
         if self.backend is not None:
             self.backend.reset()
+
+    @property
+    def direct(self) -> tuple[int, Block]:
+        """See `DirectDevice`."""
+        return VIRTIO, self._state
+
+    @property
+    def interrupt_status(self) -> int:
+        """InterruptStatus: why the device interrupts."""
+        return self._words[0]
+
+    @interrupt_status.setter
+    def interrupt_status(self, causes: int) -> None:
+        self._words[0] = causes
 
     def _clear(self) -> None:
         self.status = 0

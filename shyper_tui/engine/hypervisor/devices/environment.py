@@ -39,6 +39,8 @@ def attach_virtio(vm: Vm, device: EmulatedDevice, backend: Backend) -> None:
     if vm.vplic is not None and not 1 <= device.irq_id <= vm.vplic.plic.source_count:
         raise VmError(f"device {device.name}: irq {device.irq_id} is not a source of the interrupt controller")
     transport = VirtioMmio(vm.memory, vm.line(device.irq_id), backend, vendor_id=VENDOR_ID)
-    vm.bus.attach(device.base_ipa, max(device.length, VIRTIO_LENGTH), transport, device.name)
+    length = max(device.length, VIRTIO_LENGTH)
+    vm.bus.attach(device.base_ipa, length, transport, device.name)
+    vm.direct.add(device.base_ipa, length, transport)
     vm.resets.append(transport.reset)
     vm.backends[device.name] = backend

@@ -16,9 +16,9 @@ def build_message_ring(vm: Vm, device: EmulatedDevice, environment: Environment)
         raise VmError(
             f"device {device.name}: memory shared between VMs does not exist; its base and length must be 0"
         )
-    sources = vm.vplic.plic.source_count if vm.vplic is not None else 0
-    if not 1 <= device.irq_id <= sources:
+    if vm.vplic is None or not 1 <= device.irq_id <= vm.vplic.plic.source_count:
         raise VmError(f"device {device.name}: irq {device.irq_id} is not a source of the interrupt controller")
     if sum(other.type == DeviceType.SHYPER for other in vm.definition.devices) > 1:
         raise VmError(f"device {device.name}: a VM has one message ring, so one device of this type")
     vm.mailbox_irq = device.irq_id
+    vm.vplic.plic.watch(device.irq_id)  # the ring counts claims

@@ -27,6 +27,7 @@ def build_devices(vm: Vm, environment: Environment) -> None:
 def _plic(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
     if vm.vplic is not None:
         vm.bus.attach(device.base_ipa, VPLIC_LENGTH, vm.vplic, device.name)
+        vm.direct.add(device.base_ipa, VPLIC_LENGTH, vm.vplic)
 
 
 BUILDERS: dict[int, Builder] = {

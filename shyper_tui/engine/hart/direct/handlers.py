@@ -1,0 +1,47 @@
+"""Where loads and stores of device registers go before Python is asked."""
+
+from __future__ import annotations
+
+from shyper_tui.engine.core import records
+from shyper_tui.engine.core.interpreter import LOAD_RESERVED, LOAD_SIGNED, LOAD_TO_F, HandlerBuilder
+from shyper_tui.engine.hart.fields import Cause
+from shyper_tui.engine.isa.value import Value
+
+from .windows_layout import UNANSWERED
+
+CYCLES = 50
+"""What an answered access takes besides its instruction: a guest that does nothing else has no more of the host."""
+REGISTER = 4
+"""Bytes; other accesses are the device's to refuse."""
+
+
+def guest_fault_is_direct(b: HandlerBuilder, result: Value, cause: Cause, width: Value) -> Value:
+    """Whether `translate`'s failure is that stage 2 maps nothing at an address that may be a register's, for software
+    in Python that has named registers."""
+    plain = (b.s.fault_inst == 0) & (width == REGISTER) & ((b.s.fault_gpa & (REGISTER - 1)) == 0)
+    return (b.s.direct_guest != 0) & (b.s.virt != 0) & (result == -cause) & plain
+
+
+def load(b: HandlerBuilder, table: Value, address: Value, flags: Value) -> None:
+    """Ends the handler when the load is answered; otherwise goes on."""
+    with b.if_((flags & (0xFF | LOAD_TO_F | LOAD_RESERVED)) == REGISTER):
+        value = b.call("direct_read", table, address)
+        with b.if_(value != UNANSWERED):
+            signed = (flags & LOAD_SIGNED) != 0
+            register = b.peek(b.gep("%rec", records.RD), 8).zext()
+            b.set("x", signed.select(value.trunc(32).sext(), value), register)
+            _next(b)
+
+
+def store(b: HandlerBuilder, table: Value, address: Value, size: Value, value: Value) -> None:
+    """Ends the handler when the store is done; otherwise goes on."""
+    with b.if_(size == REGISTER):
+        with b.if_(b.call("direct_write", table, address, value) != 0):
+            _next(b)
+
+
+def _next(b: HandlerBuilder) -> None:
+    """On to the following instruction; interrupts of the hart have at most gone away."""
+    b.s.skipped = b.s.skipped + CYCLES
+    length = b.peek(b.gep("%rec", records.LENGTH), 8).zext()
+    b.dispatch(b.gep("%rec", length << 3), b.define(f"sub i64 %bud, {1 + CYCLES}"))

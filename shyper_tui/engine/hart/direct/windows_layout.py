@@ -1,0 +1,17 @@
+"""The table of windows that native code answers: byte offsets, all words 64 bits."""
+
+from __future__ import annotations
+
+WINDOWS, LOADS, STORES = 0, 8, 16
+"""How many windows there are; how many loads and stores were answered."""
+ENTRIES = 24
+BASE, LENGTH, KIND, STATE = 0, 8, 16, 24
+ENTRY_SIZE = 32
+MOST = 31
+SIZE = ENTRIES + MOST * ENTRY_SIZE
+
+PLIC, VIRTIO = 1, 2
+"""Kinds: the layout of the state."""
+
+UNANSWERED = (1 << 64) - 1
+"""What a read returns that the device's Python has to do; no register has 64 bits."""
