@@ -22,6 +22,7 @@ from shyper_tui.engine.clock import Clock, VirtualClock
 from shyper_tui.engine.hart.direct.windows import DirectWindows
 from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.hart.fields import Cause, Mstatus
+from shyper_tui.engine.hart.group import HartGroup
 from shyper_tui.engine.hart.hart import Hart, Mode, TrapHandler
 from shyper_tui.engine.hart.host_memory import ARENA_LIMIT, PAGE, HostMemory
 from shyper_tui.engine.hart.program import Program, program
@@ -41,10 +42,6 @@ the host's time from the other harts' turns."""
 
 M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
-
-Others = Sequence[tuple[Hart, list[int], int]]
-"""The other harts: their interrupts, and how they wait, when a turn begins."""
-
 
 class Event:
     """A device's call at a tick."""
@@ -106,6 +103,7 @@ class Machine:
         )
         core = core or program()
         self.harts = [Hart(number, core, self.host, self.board.bus) for number in range(harts)]
+        self._group = HartGroup(self.harts)
         self._direct = DirectWindows()
         self._answer_directly()
         self._slow = SlowPath(core, self.host, self.board.bus)
@@ -215,32 +213,28 @@ class Machine:
         if self.clock.adjust(self.cycle, max(hart.cycle for hart in self.harts)):
             self._set_time()
         self._run_events()
-        running: list[Hart] = []
-        sleeping: list[Hart] = []
-        for hart in self.harts:
-            (sleeping if hart.idle else running).append(hart)
-        if not running:
+        idle = self._group.idle()
+        if idle == self._group.all:
             self._idle(limit)
             return
-        if self._called is not None and self._called in running:
+        running = [hart for hart in self.harts if not idle >> hart.hart_id & 1]
+        if len(running) > 1 and self._called is not None and self._called in running:
             running.remove(self._called)
             running.insert(0, self._called)
-        end = self._run_turns(running, self._end_of_turns(running, sleeping, limit))
-        for hart in sleeping:
-            _sleep_until(hart, end)
+        end = self._run_turns(running, self._end_of_turns(len(running), limit))
+        if idle:
+            self._group.sleep_until(idle, end)
         self.cycle = end
         if self.host.arena_used > ARENA_LIMIT:
             self._forget_code()
 
-    def _end_of_turns(self, running: list[Hart], sleeping: list[Hart], limit: int | None) -> int:
+    def _end_of_turns(self, running: int, limit: int | None) -> int:
         """The cycle at which the next turns end: a hart that runs alone has a long one, but nobody's timer waits."""
-        end = self.cycle + (TURN_ALONE if len(running) == 1 else TURN_CALLED if self._called is not None else TURN)
+        end = self.cycle + (TURN_ALONE if running == 1 else TURN_CALLED if self._called is not None else TURN)
         tick = self._next_event()
         if tick is not None:
             end = min(end, self.clock.cycle_of(tick))
-        for hart in sleeping:
-            end = min(end, _next_timer(hart))
-        end = max(end, self.cycle + 1)
+        end = max(min(end, self._group.soonest), self.cycle + 1)
         return end if limit is None else min(end, limit)
 
     def _run_turns(self, running: list[Hart], end: int) -> int:
@@ -249,14 +243,14 @@ class Machine:
         self._mtimecmp_written = False
         for hart in running:
             self._current = hart
-            others = [(other, *_interrupts(other)) for other in self.harts if other is not hart]
-            end = self._run_hart(hart, end, others)
+            self._group.note_inputs()
+            end = self._run_hart(hart, end)
         self._current = None
         return end
 
-    def _run_hart(self, hart: Hart, end: int, others: Others = ()) -> int:
-        """Until cycle `end`, or until it has interrupted one of the others; the cycle at which the turn ends."""
-        words = hart.words
+    def _run_hart(self, hart: Hart, end: int) -> int:
+        """Until cycle `end`, or until it has interrupted another one; the cycle at which the turn ends."""
+        words, interrupted_by, own = hart.words, self._group.interrupted_by, hart.hart_id
         while words[_DEADLINE] < end and self.power is None:
             reason = hart.enter(end)
             if reason == _SLICE:
@@ -269,11 +263,10 @@ class Machine:
                 self._mmio_store(hart)
             elif self._slow.step(hart):
                 self._software_trap(hart)
-            for other, interrupts, waiting in others:
-                if other.words[_LINES : _MIP_SOFT + 1] != interrupts or other.words[_WAITING] != waiting:
-                    self._called = other
-                    return min(end, max(hart.cycle, self.cycle + 1))
-            if self._mtimecmp_written:
+            called = interrupted_by(own)
+            if called is not None:
+                self._called = called
+            if called is not None or self._mtimecmp_written:
                 return min(end, max(hart.cycle, self.cycle + 1))
         return end
 
@@ -336,7 +329,7 @@ class Machine:
 
     def _idle(self, limit: int | None) -> None:
         """Every hart waits: on to the next timer or event, or to what another thread posts."""
-        soonest = min(map(_next_timer, self.harts))
+        soonest = self._group.soonest
         tick = self._next_event()
         if tick is not None:
             soonest = min(soonest, self.clock.cycle_of(tick))
@@ -353,8 +346,7 @@ class Machine:
 
     def _advance(self, cycle: int) -> None:
         """Time passes without an instruction."""
-        for hart in self.harts:
-            _sleep_until(hart, cycle)
+        self._group.sleep_until(self._group.all, cycle)
         self.cycle = cycle
 
     # memory
@@ -407,26 +399,8 @@ def _pass_cycles(hart: Hart, cycles: int) -> None:
     hart.words[_SKIPPED] += cycles
 
 
-def _sleep_until(hart: Hart, cycle: int) -> None:
-    """A waiting hart's time passes."""
-    ahead = cycle - hart.words[_DEADLINE]
-    if ahead > 0:
-        _pass_cycles(hart, ahead)
-
-
-def _next_timer(hart: Hart) -> int:
-    """The cycle of the hart's next timer interrupt; all ones when none is set."""
-    return hart.native["next_timer"](hart.address, hart.cycle) & NEVER
-
-
-def _interrupts(hart: Hart) -> tuple[list[int], int]:
-    """What others change in order to interrupt or start a hart."""
-    return hart.words[_LINES : _MIP_SOFT + 1], hart.words[_WAITING]
-
-
 _word: Callable[[str], int] = LAYOUT.index
-_LINES, _MIP_SOFT, _WAITING = _word("lines"), _word("mip_soft"), _word("waiting")
-assert _MIP_SOFT == _LINES + 1  # both are compared at once
+_WAITING = _word("waiting")
 _SLICE, _TRAP, _MMIO_LOAD, _MMIO_STORE = map(int, (Reason.SLICE, Reason.TRAP, Reason.MMIO_LOAD, Reason.MMIO_STORE))
 _PRV, _M = _word("prv"), 3
 _SKIPPED = _word("skipped")
