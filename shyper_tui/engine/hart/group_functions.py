@@ -35,8 +35,8 @@ def _of(b: LlvmBuilder, hart: Value, function: str, *arguments: Value) -> Value:
 
 @native("group")
 def group_survey(b: LlvmBuilder, group: Value) -> None:
-    """The harts (bit n: hart n) that wait, with nothing pending that ends it; SOONEST becomes the cycle of the next timer
-    of one of them."""
+    """The harts (bit n: hart n) that wait, with nothing pending that ends it; SOONEST becomes the cycle of the next
+    timer of one of them."""
     idle, soonest = b.variable(0), b.variable(NEVER)
 
     def look(number: Value, hart: Value) -> None:

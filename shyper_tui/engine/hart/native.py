@@ -1,4 +1,4 @@
-"""Registry of functions that exist in native code only: those that work on host memory, not on the hart's state alone."""
+"""Registry of functions that exist in native code only: they work on host memory besides the hart's state."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ FIELDS: list[tuple[str, int]] = [
     ("fault_gva", 1),  # 1: a guest virtual address is reported
     ("fault_stage", 1),  # 0 VS or S stage, 1 G stage
     ("fault_level", 1),
-    # tables of device registers that native code answers (hart.direct), by guest-physical and by physical address; 0: none
+    # tables of device registers that native code answers (hart.direct), by guest-physical and by physical address
     ("direct_guest", 1),
     ("direct_physical", 1),
     # results of a successful walk

@@ -50,8 +50,8 @@ class VcpuState(Enum):
 class Vcpu:
     """vCPU `index` of `vm`, bound to `core` for ever.
 
-    `x`, `f`, `csrs` and `pc` are valid while the vCPU is not loaded. The vCPU's own core brings the level of `external`,
-    and software interrupts, into hvip: the hart's when the vCPU is loaded, the saved one else.
+    `x`, `f`, `csrs` and `pc` are valid while the vCPU is not loaded. The vCPU's own core brings the level of
+    `external`, and software interrupts, into hvip: the hart's when the vCPU is loaded, the saved one else.
     """
 
     def __init__(self, vm: Vm, index: int, core: Core) -> None:

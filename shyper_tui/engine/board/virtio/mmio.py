@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shyper_tui.engine.board.device import AccessFault, Line
 from shyper_tui.engine.board.memory import BadAddress, Memory
+from shyper_tui.engine.board.plic import SourceLine
 from shyper_tui.engine.board.virtio.backend import (
     VIRTIO_F_EVENT_IDX,
     VIRTIO_F_INDIRECT_DESC,
@@ -13,7 +14,6 @@ from shyper_tui.engine.board.virtio.backend import (
     VIRTIO_F_VERSION_1,
     Backend,
 )
-from shyper_tui.engine.board.plic import SourceLine
 from shyper_tui.engine.board.virtio.queue import QueueError, VirtQueue
 from shyper_tui.engine.hart.direct import virtio_layout
 from shyper_tui.engine.hart.direct.windows_layout import VIRTIO

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core.interpreter import LOAD_RESERVED, LOAD_SIGNED, LOAD_TO_F, HandlerBuilder
-from shyper_tui.engine.hart.fields import Cause
 from shyper_tui.engine.isa.value import Value
 
 from .windows_layout import UNANSWERED
@@ -15,7 +14,7 @@ REGISTER = 4
 """Bytes; other accesses are the device's to refuse."""
 
 
-def guest_fault_is_direct(b: HandlerBuilder, result: Value, cause: Cause, width: Value) -> Value:
+def guest_fault_is_direct(b: HandlerBuilder, result: Value, cause: int, width: Value) -> Value:
     """Whether `translate`'s failure is that stage 2 maps nothing at an address that may be a register's, for software
     in Python that has named registers."""
     plain = (b.s.fault_inst == 0) & (width == REGISTER) & ((b.s.fault_gpa & (REGISTER - 1)) == 0)

@@ -1,7 +1,7 @@
 """Claims and completions of a PLIC in native code (RISC-V PLIC Specification 1.0.0), on the state of `plic_layout`.
 
-`plic_claim`, `plic_complete` and `plic_changed` are the model's own; `plic_read` and `plic_write` are what a hart may do
-without its device's Python.
+`plic_claim`, `plic_complete` and `plic_changed` are the model's own; `plic_read` and `plic_write` are what a hart may
+do without its device's Python.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def plic_changed(b: LlvmBuilder, plic: Value) -> None:
         with b.loop() as words:
             with b.if_(cursor.value.uge(end)):
                 words.leave()
-            with b.if_((b.host_load(plic + cursor.value, at.PENDING) & b.host_load(row + cursor.value, at.EFFECTIVE)) != 0):
+            pending = b.host_load(plic + cursor.value, at.PENDING)
+            with b.if_((pending & b.host_load(row + cursor.value, at.EFFECTIVE)) != 0):
                 level.value = 1
                 words.leave()
             cursor.value = cursor.value + 8
