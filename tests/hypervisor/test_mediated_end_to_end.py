@@ -151,6 +151,7 @@ def test_one_disk_read_step_by_step(station: Station, calls: Calls, monkeypatch:
         writes.append((offset, value))
         write(offset, width, value)
 
+    gvm.direct.clear()  # every access comes to Python
     monkeypatch.setattr(transport, "write", recorded)
     used = queue.used_idx
     sector = struct.pack("<16s", b"MEDBLK0 sector 1") + b"1".ljust(496, b"\0")

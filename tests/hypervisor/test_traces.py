@@ -16,6 +16,7 @@ import pytest
 
 from shyper_tui import images
 from shyper_tui.engine.board.virtio.mmio import VirtioMmio
+from shyper_tui.engine.hart.direct.windows import DirectWindows
 from shyper_tui.engine.hypervisor.calls import table
 from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
 from shyper_tui.engine.hypervisor.vcpu import Vcpu
@@ -86,6 +87,7 @@ class Witness:
         monkeypatch.setattr("shyper_tui.engine.hypervisor.exits.calls.call", call)
         monkeypatch.setattr(Vcpu, "load", load)
         monkeypatch.setattr(VirtioMmio, "write", write)
+        monkeypatch.setattr(DirectWindows, "add", lambda *device: None)  # every access comes to Python
 
     def take_calls(self) -> list[Hypercall]:
         """The calls since the last time."""

@@ -56,5 +56,5 @@ class DirectWindows:
         self._words[at.WINDOWS // 8] = number + 1
 
     def clear(self) -> None:
-        """No device answers any more."""
+        """Native code answers nothing any more: every access goes to the devices' Python."""
         self._words[at.WINDOWS // 8] = 0
