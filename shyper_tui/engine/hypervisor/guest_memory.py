@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from shyper_tui.engine.board.memory import BadAddress, Memory
+from shyper_tui.engine.board.memory import BadAddress, Mapping, Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +24,24 @@ class GuestMemory:
     def __init__(self, machine: Memory, regions: list[RamRegion]) -> None:
         self._machine = machine
         self.regions = sorted(regions, key=lambda region: region.ipa)
-        # (first address, end, what leads to the machine's): accesses inside of one region are nearly all there are
-        self._spans = [(r.ipa, r.ipa + r.length, r.physical - r.ipa) for r in self.regions]
+        # (first address, end, what leads to the machine's, bytes): accesses inside of one region are nearly all
+        self._spans: list[tuple[int, int, int, memoryview]] = []
+        for region in self.regions:
+            mapping = machine.map(region.physical, region.length, self._spans.clear)
+            if mapping is not None:
+                span = (region.ipa, region.ipa + region.length, region.physical - region.ipa, mapping.bytes)
+                self._spans.append(span)
 
     def read(self, address: int, size: int) -> bytes:
-        for start, end, delta in self._spans:
-            if start <= address < end and address + size <= end:
-                return self._machine.read(address + delta, size)
+        for start, end, _, ram in self._spans:
+            if start <= address < end and 0 <= size <= end - address:
+                offset = address - start
+                return ram[offset : offset + size].tobytes()
         pieces = self._pieces(address, size)
         return b"".join(self._machine.read(physical, length) for physical, length in pieces)
 
     def write(self, address: int, data: bytes) -> None:
-        for start, end, delta in self._spans:
+        for start, end, delta, _ in self._spans:
             if start <= address < end and address + len(data) <= end:
                 self._machine.write(address + delta, data)
                 return
@@ -42,6 +49,14 @@ class GuestMemory:
         for physical, length in self._pieces(address, len(data)):
             self._machine.write(physical, data[offset : offset + length])
             offset += length
+
+    def map(self, address: int, size: int, lost: Callable[[], None]) -> Mapping | None:
+        """See `Memory.map`: in place where all of it lies in one region."""
+        for start, end, delta, _ in self._spans:
+            if start <= address < end and address + size <= end:
+                return self._machine.map(address + delta, size, lost)
+        self._pieces(address, size)
+        return None
 
     def read_u64(self, address: int) -> int:
         """A little-endian 64-bit value."""

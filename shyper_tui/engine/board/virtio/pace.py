@@ -23,19 +23,31 @@ class Pace:
         self._timebase = timebase
         self._go_on = go_on
         self._even_at = 0  # the tick at which all work done so far is paid for
+        self._seen = 0  # a tick that has been
         self._resting = False
 
     def spend(self, ticks: int) -> None:
         """Some work was done."""
         if self._timebase is not None:
-            self._even_at = max(self._even_at, self._timebase.now()) + ticks
+            self._seen = now = self._timebase.now()
+            even_at = self._even_at
+            self._even_at = (even_at if even_at > now else now) + ticks
+
+    def spend_more(self, ticks: int) -> None:
+        """More work was done, at the same tick as what was spent last."""
+        if self._timebase is not None:
+            self._even_at += ticks
 
     def must_rest(self) -> bool:
         """Whether to stop working until `go_on` is called."""
+        if self._resting:
+            return True
         timebase = self._timebase
-        if timebase is None:
+        # asking for the time costs more than all the rest, and matters only to those who are far ahead
+        if timebase is None or self._even_at - self._seen <= BURST:
             return False
-        if not self._resting and self._even_at - timebase.now() > BURST:
+        self._seen = now = timebase.now()
+        if self._even_at - now > BURST:
             self._resting = True
             timebase.call_at(self._even_at, self._wake)
         return self._resting
