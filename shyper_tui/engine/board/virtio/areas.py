@@ -66,9 +66,7 @@ def through_memory(memory: Memory, device: int) -> tuple[Words, Words]:
     return DistantWords(memory, device, 2), DistantWords(memory, device + _RING, USED_ELEMENT)
 
 
-def find(
-    memory: Memory, size: int, desc: int, driver: int, device: int, lost: Callable[[], None]
-) -> Areas:
+def find(memory: Memory, size: int, desc: int, driver: int, device: int, lost: Callable[[], None]) -> Areas:
     """The areas of a queue of `size` at these addresses, each in place if it can be. See `Memory.map` for `lost`."""
 
     def place(address: int, length: int) -> Mapping | None:
@@ -78,12 +76,16 @@ def find(
             return None  # each access will say so
 
     table, available, used = map(place, (desc, driver, device), sizes(size))
-    distant_used, distant_elements = through_memory(memory, device)
-    in_place = used is not None and len(used.code) <= 2
+    used_words, elements = through_memory(memory, device)
+    code: Sequence[int] = (0,)
+    if used is not None and len(used.code) <= 2:
+        used_words = used.bytes.cast("H")
+        elements = used.bytes[_RING : _RING + USED_ELEMENT * size].cast("Q")
+        code = used.code
     return Areas(
         table.bytes.cast("Q") if table is not None else DistantWords(memory, desc, 8),
         available.bytes.cast("H") if available is not None else DistantWords(memory, driver, 2),
-        used.bytes.cast("H") if used is not None and in_place else distant_used,
-        used.bytes[_RING : _RING + USED_ELEMENT * size].cast("Q") if used is not None and in_place else distant_elements,
-        used.code if used is not None and in_place else (0,),
+        used_words,
+        elements,
+        code,
     )

@@ -94,7 +94,14 @@ class Backend:
     def finish(self, queue: VirtQueue, chain: Chain, written: int) -> None:
         """Returns one chain and signals the driver, from wherever a request ends. Stale chains are ignored."""
         transport = self.transport
-        if transport is not None and self.give_back(queue, chain, written):
+        if transport is None:
+            return
+        try:
+            returned = queue.push(chain, written)
+        except (QueueError, BadAddress) as error:
+            transport.fail(str(error))
+            return
+        if returned:
             transport.signal(queue)
 
     def give_back(self, queue: VirtQueue, chain: Chain, written: int) -> bool:

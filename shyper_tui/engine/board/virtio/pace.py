@@ -17,6 +17,8 @@ class Pace:
 
     Work has a price in ticks, about what it costs the host. A device may be `BURST` ticks of work ahead; then it rests,
     and `go_on` is called when it is even again. Without a timebase it never rests.
+
+    `ahead`: the device may have to rest. While it is False, nobody need call `must_rest`.
     """
 
     def __init__(self, timebase: Timebase | None, go_on: Callable[[], None]) -> None:
@@ -25,31 +27,31 @@ class Pace:
         self._even_at = 0  # the tick at which all work done so far is paid for
         self._seen = 0  # a tick that has been
         self._resting = False
+        self.ahead = False
 
     def spend(self, ticks: int) -> None:
         """Some work was done."""
         if self._timebase is not None:
             self._seen = now = self._timebase.now()
-            even_at = self._even_at
-            self._even_at = (even_at if even_at > now else now) + ticks
+            self._even_at = even_at = (self._even_at if self._even_at > now else now) + ticks
+            self.ahead = self._resting or even_at - now > BURST
 
     def spend_more(self, ticks: int) -> None:
         """More work was done, at the same tick as what was spent last."""
         if self._timebase is not None:
-            self._even_at += ticks
+            self._even_at = even_at = self._even_at + ticks
+            self.ahead = self._resting or even_at - self._seen > BURST
 
     def must_rest(self) -> bool:
         """Whether to stop working until `go_on` is called."""
-        if self._resting:
-            return True
         timebase = self._timebase
-        # asking for the time costs more than all the rest, and matters only to those who are far ahead
-        if timebase is None or self._even_at - self._seen <= BURST:
+        if timebase is None or not self.ahead:
             return False
-        self._seen = now = timebase.now()
-        if self._even_at - now > BURST:
-            self._resting = True
-            timebase.call_at(self._even_at, self._wake)
+        if not self._resting:
+            self._seen = now = timebase.now()
+            self.ahead = self._resting = self._even_at - now > BURST
+            if self._resting:
+                timebase.call_at(self._even_at, self._wake)
         return self._resting
 
     def _wake(self) -> None:

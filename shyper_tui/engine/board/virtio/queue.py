@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio import areas
-from shyper_tui.engine.board.virtio.areas import Areas, Words
+from shyper_tui.engine.board.virtio.areas import Areas
+from shyper_tui.engine.board.virtio.descriptors import QueueError, Segment, Walker
 
-VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE, VIRTQ_DESC_F_INDIRECT = 1, 2, 4
+__all__ = ["Chain", "QueueError", "Segment", "VirtQueue", "cut"]
+
 VIRTQ_AVAIL_F_NO_INTERRUPT = 1
-MAX_CHAIN = 512  # descriptors; more than any driver uses, little enough to walk
-
-_DESCRIPTOR = struct.Struct("<QIHH")
-_U32 = 0xFFFF_FFFF
-
-Segment = tuple[int, int]
-"""Address and length of one piece of a buffer."""
-Descriptor = tuple[int, int, int, int]
-"""Address, length, flags, next."""
-
-
-class QueueError(Exception):
-    """The driver's ring or request breaks the specification."""
 
 
 @dataclass(slots=True)
@@ -85,29 +73,6 @@ def cut(segments: list[Segment], offset: int, size: int) -> list[Segment]:
     return pieces
 
 
-class _DistantTable:
-    """An indirect table of which each descriptor is read when it is wanted: not all of it need be in memory."""
-
-    def __init__(self, memory: Memory, address: int) -> None:
-        self._memory = memory
-        self._address = address
-
-    def __getitem__(self, index: int, /) -> Descriptor:
-        address = self._address + areas.TABLE_ENTRY * index
-        descriptor: Descriptor = _DESCRIPTOR.unpack(self._memory.read(address, areas.TABLE_ENTRY))
-        return descriptor
-
-
-def _indirect_table(memory: Memory, address: int, length: int) -> list[Descriptor] | _DistantTable:
-    """The descriptors in `length` bytes at `address`, read at once where that is possible and not too much."""
-    if length <= areas.TABLE_ENTRY * MAX_CHAIN:
-        try:
-            return list(_DESCRIPTOR.iter_unpack(memory.read(address, length)))
-        except BadAddress:
-            pass  # of descriptors that no chain leads to
-    return _DistantTable(memory, address)
-
-
 class VirtQueue:
     """One split virtqueue. The transport sets size and addresses and then `ready`; a backend pops and pushes.
 
@@ -118,6 +83,7 @@ class VirtQueue:
         self.memory = memory
         self.index = index
         self.max_size = max_size
+        self._walker = Walker(memory)
         self.generation = 0
         self.reset()
 
@@ -181,7 +147,8 @@ class VirtQueue:
                 raise QueueError(f"available index is {count} ahead in a queue of {self.size}")
             if self.in_flight >= self.size:
                 raise QueueError("more chains than descriptors are in use")
-            chain = self._walk(table, available[2 + (last & self.size - 1)])
+            head = available[2 + (last & self.size - 1)]
+            chain = Chain(head, self, self.generation, *self._walker.walk(table, self.size, head, self.indirect))
         except Exception:
             self.broken = True
             raise
@@ -195,45 +162,6 @@ class VirtQueue:
             self.last_avail = (self.last_avail - 1) & 0xFFFF
             self.in_flight -= 1
 
-    def _walk(self, table: Words, head: int) -> Chain:
-        readable: list[Segment] = []
-        writable: list[Segment] = []
-        readable_size = writable_size = 0
-        limit, index = self.size, head
-        left = limit  # descriptors that this table can still contribute
-        indirect: list[Descriptor] | _DistantTable | None = None
-        for _ in range(MAX_CHAIN):
-            if index >= limit:
-                raise QueueError(f"descriptor {index} is outside of a table of {limit}")
-            if indirect is not None:
-                address, length, flags, following = indirect[index]
-            else:
-                address, rest = table[2 * index], table[2 * index + 1]
-                length, flags, following = rest & _U32, rest >> 32 & 0xFFFF, rest >> 48
-            if flags & VIRTQ_DESC_F_INDIRECT:
-                if indirect is not None or flags & VIRTQ_DESC_F_NEXT or not self.indirect:
-                    raise QueueError("an indirect descriptor is not allowed here")
-                if length % areas.TABLE_ENTRY or not length:
-                    raise QueueError(f"an indirect table has {length} bytes, no multiple of 16")
-                indirect, limit, index = _indirect_table(self.memory, address, length), length // areas.TABLE_ENTRY, 0
-                left = limit
-                continue
-            if flags & VIRTQ_DESC_F_WRITE:
-                writable.append((address, length))
-                writable_size += length
-            elif writable:
-                raise QueueError("a readable descriptor follows a writable one")
-            else:
-                readable.append((address, length))
-                readable_size += length
-            if not flags & VIRTQ_DESC_F_NEXT:
-                return Chain(head, self, self.generation, readable, readable_size, writable, writable_size)
-            left -= 1
-            if not left:
-                raise QueueError("the descriptor chain is a loop")
-            index = following
-        raise QueueError(f"a chain has more than {MAX_CHAIN} descriptors")
-
     def push(self, chain: Chain, written: int) -> bool:
         """Returns a chain of which the device wrote `written` bytes. False if a reset made the chain stale."""
         if chain.generation != self.generation or self.broken:
@@ -242,7 +170,7 @@ class VirtQueue:
         if code[0] or code[-1]:
             used, elements = areas.through_memory(self.memory, self.device)
         index = self.used_idx
-        elements[index & self.size - 1] = chain.head | (written & _U32) << 32
+        elements[index & self.size - 1] = chain.head | (written & 0xFFFF_FFFF) << 32
         self.used_idx = index = index + 1 & 0xFFFF
         used[1] = index
         self.in_flight -= 1
