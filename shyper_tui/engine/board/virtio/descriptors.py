@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio.areas import TABLE_ENTRY, DistantWords, Words
@@ -18,7 +19,19 @@ _NEXT = 48
 
 Segment = tuple[int, int]
 """Address and length of one piece of a buffer."""
-Pieces = tuple[list[Segment], int, list[Segment], int]
+
+
+class Segments(Protocol):
+    """Pieces in their order."""
+
+    def __iter__(self) -> Iterator[Segment]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Segment: ...
+
+
+Pieces = tuple[Segments, int, Segments, int]
 """What a chain is made of: the pieces that the device may read and their bytes, then those that it may write."""
 
 
@@ -30,11 +43,30 @@ class _Shape(NamedTuple):
     """An indirect table without its addresses: the second words of its descriptors, and what they come to."""
 
     words: bytes
-    lengths: list[int]
-    readable: int
-    """How many descriptors are the device's to read; the others are to be written."""
+    readable: list[int]
+    """The lengths of the pieces that the device may read."""
     readable_size: int
+    writable: list[int]
     writable_size: int
+
+
+class _Ordered:
+    """Segments whose addresses and lengths are at hand in order; of many the device mostly wants the first ones."""
+
+    __slots__ = ("_addresses", "_lengths")
+
+    def __init__(self, addresses: memoryview[int], lengths: list[int]) -> None:
+        self._addresses = addresses
+        self._lengths = lengths
+
+    def __iter__(self) -> Iterator[Segment]:
+        return zip(self._addresses, self._lengths, strict=False)
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __getitem__(self, index: int, /) -> Segment:
+        return self._addresses[index], self._lengths[index]
 
 
 class Walker:
@@ -79,9 +111,13 @@ class Walker:
             if shape is None:
                 return None
             self._shape = shape
-        pieces = list(zip(table[::2].tolist(), shape.lengths, strict=False))  # what follows the chain does not matter
-        readable = shape.readable
-        return pieces[:readable], shape.readable_size, pieces[readable:], shape.writable_size
+        _, readable, readable_size, writable, writable_size = shape
+        return (
+            _Ordered(table[::2], readable) if readable else [],
+            readable_size,
+            _Ordered(table[2 * len(readable) :: 2], writable) if writable else [],
+            writable_size,
+        )
 
     def _follow(self, table: Words, size: int, head: int, indirect: bool) -> Pieces:
         """The chain, followed from descriptor to descriptor."""
@@ -120,18 +156,19 @@ class Walker:
 def _shape(words: bytes) -> _Shape | None:
     """What an indirect table with these second words is; None unless each descriptor of its chain follows the one
     before, and all are as they must be."""
-    lengths: list[int] = []
-    readable = 0
+    readable: list[int] = []
+    writable: list[int] = []
     for index, word in enumerate(memoryview(words).cast("Q")):
         if word & _INDIRECT:
             return None
-        if not word & _WRITE:
-            if readable < index:
-                return None
-            readable += 1
-        lengths.append(word & _U32)
+        if word & _WRITE:
+            writable.append(word & _U32)
+        elif writable:
+            return None
+        else:
+            readable.append(word & _U32)
         if not word & _CHAINED:
-            return _Shape(words, lengths, readable, sum(lengths[:readable]), sum(lengths[readable:]))
+            return _Shape(words, readable, sum(readable), writable, sum(writable))
         if word >> _NEXT != index + 1:
             return None
     return None

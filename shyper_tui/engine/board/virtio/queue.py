@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio import areas
 from shyper_tui.engine.board.virtio.areas import Areas
-from shyper_tui.engine.board.virtio.descriptors import QueueError, Segment, Walker
+from shyper_tui.engine.board.virtio.descriptors import QueueError, Segment, Segments, Walker
 
 __all__ = ["Chain", "QueueError", "Segment", "VirtQueue", "cut"]
 
@@ -24,9 +25,9 @@ class Chain:
     head: int
     queue: VirtQueue
     generation: int
-    readable: list[Segment]
+    readable: Segments
     readable_size: int
-    writable: list[Segment]
+    writable: Segments
     writable_size: int
 
     @property
@@ -50,14 +51,21 @@ class Chain:
         """Stores `data` at `offset` of the writable part; returns how many bytes fitted, none once it is stale."""
         if self.generation != self.queue.generation:
             return 0
-        memory, done = self.queue.memory, 0
-        for address, length in cut(self.writable, offset, len(data)):
-            memory.write(address, data[done : done + length])
-            done += length
+        write, size, done = self.queue.memory.write, len(data), 0
+        for address, length in self.writable:
+            if done >= size:
+                break
+            if offset >= length:
+                offset -= length
+                continue
+            piece = data[done : done + length - offset]
+            write(address + offset, piece)
+            done += len(piece)
+            offset = 0
         return done
 
 
-def cut(segments: list[Segment], offset: int, size: int) -> list[Segment]:
+def cut(segments: Iterable[Segment], offset: int, size: int) -> list[Segment]:
     """The pieces of `segments` that make up `size` bytes from `offset`; fewer where they end."""
     pieces = []
     for address, length in segments:
