@@ -31,8 +31,9 @@ class Segments(Protocol):
     def __getitem__(self, index: int, /) -> Segment: ...
 
 
-Pieces = tuple[Segments, int, Segments, int]
-"""What a chain is made of: the pieces that the device may read and their bytes, then those that it may write."""
+Pieces = tuple[int, Segments, int, Segments, int]
+"""What a chain is made of: how many descriptors, the pieces that the device may read and their bytes, those that it may
+write and theirs."""
 
 
 class QueueError(Exception):
@@ -89,7 +90,7 @@ class Walker:
         linked = word & _LINKED
         if not linked:
             piece = (table[2 * head], word & _U32)
-            return ([], 0, [piece], piece[1]) if word & _WRITE else ([piece], piece[1], [], 0)
+            return (1, [], 0, [piece], piece[1]) if word & _WRITE else (1, [piece], piece[1], [], 0)
         if linked == _INDIRECT and indirect:
             pieces = self._in_order(table[2 * head], word & _U32)
             if pieces is not None:
@@ -113,6 +114,7 @@ class Walker:
             self._shape = shape
         _, readable, readable_size, writable, writable_size = shape
         return (
+            len(readable) + len(writable),
             _Ordered(table[::2], readable) if readable else [],
             readable_size,
             _Ordered(table[2 * len(readable) :: 2], writable) if writable else [],
@@ -145,7 +147,7 @@ class Walker:
             else:
                 readable.append((address, length))
             if not word & _CHAINED:
-                return readable, _size(readable), writable, _size(writable)
+                return len(readable) + len(writable), readable, _size(readable), writable, _size(writable)
             left -= 1
             if not left:
                 raise QueueError("the descriptor chain is a loop")

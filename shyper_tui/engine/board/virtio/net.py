@@ -271,7 +271,7 @@ class Net(Backend):
     def _signal_sent(self) -> None:
         self._forget_sent()
         transport = self.transport
-        if transport is not None and transport.active:
+        if transport is not None and transport.active and transport.queues[TRANSMITQ].ready:
             transport.signal(transport.queues[TRANSMITQ])
 
     def _forget_sent(self) -> None:

@@ -19,12 +19,13 @@ VIRTQ_AVAIL_F_NO_INTERRUPT = 1
 class Chain:
     """One buffer: the pieces the device may read, then the pieces it may write. Raises `BadAddress` outside memory.
 
-    The sizes are the bytes of all pieces.
+    `descriptors` is how many were walked; the sizes are the bytes of all pieces.
     """
 
     head: int
     queue: VirtQueue
     generation: int
+    descriptors: int
     readable: Segments
     readable_size: int
     writable: Segments
@@ -34,11 +35,6 @@ class Chain:
     def stale(self) -> bool:
         """Its queue was reset: the buffer is the driver's again, and the device must leave it alone."""
         return self.generation != self.queue.generation
-
-    @property
-    def descriptors(self) -> int:
-        """How many descriptors were walked."""
-        return len(self.readable) + len(self.writable)
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the readable part; fewer than `size` where it ends. The caller bounds `size`."""
