@@ -88,7 +88,8 @@ class Machine:
         self._called: Hart | None = None  # whom another hart has just interrupted
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
-        self.memory = RamMemory(self.host.ram.bytes, RAM_BASE, self._ram_written)
+        code = self.host.page_records.bytes.cast("Q")
+        self.memory = RamMemory(self.host.ram.bytes, RAM_BASE, self._ram_written, code)
         self.harts: list[Hart] = []
         self.board = Board(
             self.memory,

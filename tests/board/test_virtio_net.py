@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shyper_tui.engine.board.device import ManualTimebase
 from shyper_tui.engine.board.virtio import mmio, net
-from shyper_tui.engine.board.virtio.backend import VIRTIO_F_VERSION_1
+from shyper_tui.engine.board.virtio.backend import VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1
 from shyper_tui.engine.board.virtio.net import Frame, Net
 from shyper_tui.engine.board.virtio.segmentation import segment
 from shyper_tui.engine.board.virtio.switch import BROADCAST, Switch
@@ -502,3 +502,22 @@ def test_a_reset_takes_the_interrupt_for_frames_sent_back() -> None:
     sender.put(mmio.Status, 0)
     timebase.advance(net.SENT_DELAY)
     assert not sender.line.high()
+
+
+@pytest.mark.parametrize("without", [0, VIRTIO_F_EVENT_IDX])
+def test_a_queue_that_is_reset_while_its_interrupt_is_on_the_way(without: int) -> None:
+    """The interrupt for frames sent comes a little later: by then the queue may be gone, or another."""
+    switch, timebase = Switch(), ManualTimebase()
+    station = Station(switch, 1, timebase=timebase)
+    station.start(without=without)
+    station.send(ethernet(mac(2), station.mac))
+    station.put(mmio.QueueSel, net.TRANSMITQ)
+    station.put(mmio.QueueReset, 1)
+    timebase.advance(10 * net.SENT_DELAY)
+    assert station.transport.last_error is None
+    assert station.acknowledge() == 0
+    station.queues[net.TRANSMITQ] = type(station.queues[net.TRANSMITQ])(station, net.TRANSMITQ, 16)
+    station.queues[net.TRANSMITQ].set_up()
+    station.send(ethernet(mac(2), station.mac))
+    timebase.advance(10 * net.SENT_DELAY)
+    assert station.acknowledge() == mmio.USED_BUFFER

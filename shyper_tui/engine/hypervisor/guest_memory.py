@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shyper_tui.engine.board.memory import BadAddress, Memory
+from shyper_tui.engine.board.memory import PAGE, BadAddress, Mapping, Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +24,40 @@ class GuestMemory:
     def __init__(self, machine: Memory, regions: list[RamRegion]) -> None:
         self._machine = machine
         self.regions = sorted(regions, key=lambda region: region.ipa)
-        # (first address, end, what leads to the machine's): accesses inside of one region are nearly all there are
-        self._spans = [(r.ipa, r.ipa + r.length, r.physical - r.ipa) for r in self.regions]
+        # (first address, end, bytes, decoded code) of what is in place: accesses inside of one region are nearly all
+        self._spans: list[tuple[int, int, memoryview, Sequence[int]]] = []
+        for region in self.regions:
+            mapping = machine.map(region.physical, region.length, self._spans.clear)
+            if mapping is not None and region.physical % PAGE == 0:
+                self._spans.append((region.ipa, region.ipa + region.length, mapping.bytes, mapping.code))
 
     def read(self, address: int, size: int) -> bytes:
-        for start, end, delta in self._spans:
-            if start <= address < end and address + size <= end:
-                return self._machine.read(address + delta, size)
+        for start, end, ram, _ in self._spans:
+            if start <= address < end and 0 <= size <= end - address:
+                offset = address - start
+                return ram[offset : offset + size].tobytes()
         pieces = self._pieces(address, size)
         return b"".join(self._machine.read(physical, length) for physical, length in pieces)
 
     def write(self, address: int, data: bytes) -> None:
-        for start, end, delta in self._spans:
-            if start <= address < end and address + len(data) <= end:
-                self._machine.write(address + delta, data)
-                return
+        size = len(data)
+        if 0 < size <= PAGE:
+            for start, end, ram, code in self._spans:
+                if start <= address < end and address + size <= end:
+                    offset = address - start
+                    last = offset + size - 1
+                    if not code[offset // PAGE] and not code[last // PAGE]:
+                        ram[offset : last + 1] = data
+                        return
         offset = 0
-        for physical, length in self._pieces(address, len(data)):
+        for physical, length in self._pieces(address, size):
             self._machine.write(physical, data[offset : offset + length])
             offset += length
+
+    def map(self, address: int, size: int, lost: Callable[[], None]) -> Mapping | None:
+        """See `Memory.map`: in place where all of it lies in one region."""
+        pieces = self._pieces(address, size)
+        return self._machine.map(pieces[0][0], size, lost) if len(pieces) == 1 else None
 
     def read_u64(self, address: int) -> int:
         """A little-endian 64-bit value."""

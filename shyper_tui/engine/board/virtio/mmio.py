@@ -181,7 +181,8 @@ class VirtioMmio:
             self.fail(f"queue {queue.index}: {error}")
             return
         if wanted:
-            self._interrupt(USED_BUFFER)
+            self.interrupt_status |= USED_BUFFER
+            self._line(True)
 
     def config_changed(self) -> None:
         """See `Transport.config_changed`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase, Timer
+from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.board.virtio.pace import DESCRIPTOR_TICKS, Pace
-from shyper_tui.engine.board.virtio.queue import Chain, VirtQueue
+from shyper_tui.engine.board.virtio.queue import QueueError, VirtQueue
 from shyper_tui.engine.board.virtio.segmentation import MAX_SEGMENTS, ones_complement_sum, segment
 
 VIRTIO_NET_F_CSUM = 1 << 0
@@ -51,15 +51,16 @@ _CTRL_ANNOUNCE, _CTRL_ANNOUNCE_ACK = 3, 0
 _CTRL_OK, _CTRL_ERR = b"\0", b"\1"
 
 _HEADER = struct.Struct("<BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
-_HEADER_SIZE = 12  # with num_buffers
+_NOTHING_LEFT = bytes(_HEADER.size)
+_ONE_BUFFER = b"\1\0"  # num_buffers
+_HEADER_SIZE = _HEADER.size + len(_ONE_BUFFER)
 _MIN_FRAME, _MAX_FRAME = 14, 65535 + 18
 _FRAME_TICKS, _COPY_TICKS, _SEGMENT_TICKS, _COPIED_PER_TICK = 100, 200, 50, 256
 """What the host's work costs: for each frame sent, for each copy of it, for each segment a copy may have to be cut
 into, and how many bytes of a copy cost one tick more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """An Ethernet frame without its check sequence.
 
     The other fields say what its sender has left undone: bit 0 of `flags` means that the 16-bit checksum from
@@ -77,8 +78,8 @@ class Frame:
 
     def header(self) -> bytes:
         """The `struct virtio_net_hdr` of a frame in one buffer (12 bytes)."""
-        fields = (self.flags & _NEEDS_CSUM, self.gso_type, self.hdr_len, self.gso_size)
-        return _HEADER.pack(*fields, self.csum_start, self.csum_offset) + b"\1\0"
+        _, flags, *others = self
+        return _HEADER.pack(flags & _NEEDS_CSUM, *others) + _ONE_BUFFER
 
     def with_checksum(self) -> Frame:
         """The same frame with its checksum in place (RFC 1071)."""
@@ -167,13 +168,19 @@ class Net(Backend):
 
         A packet cut into segments is taken whole or not at all.
         """
-        ready = self.transport is not None and self.transport.active and self.link_up
-        suitable = self._suited(frame) if ready and len(frame.data) <= _MAX_FRAME else []
-        if not suitable or len(self._waiting) + len(suitable) > self._backlog:
+        transport, waiting = self.transport, self._waiting
+        if transport is None or not transport.active or not self.link_up or len(frame.data) > _MAX_FRAME:
             self.received_dropped += 1
             return False
-        self._waiting.extend(suitable)
-        self.kick(RECEIVEQ)
+        suitable = self._suited(frame) if frame.gso_type or frame.flags & _NEEDS_CSUM else [frame]
+        if not suitable or len(waiting) + len(suitable) > self._backlog:
+            self.received_dropped += 1
+            return False
+        waiting.extend(suitable)
+        try:  # as in `kick`, whose questions have been answered here
+            self._fill(transport.queues[RECEIVEQ])
+        except (QueueError, BadAddress) as error:
+            transport.fail(f"queue {RECEIVEQ}: {error}")
         return True
 
     def _suited(self, frame: Frame) -> list[Frame]:
@@ -189,79 +196,82 @@ class Net(Backend):
         return [frame]
 
     def process(self, index: int) -> None:
+        queue = self.queue(index)
         if index == RECEIVEQ:
-            self._fill()
+            self._fill(queue)
         elif index == TRANSMITQ:
-            self._drain()
+            self._drain(queue)
         else:
-            self._control()
+            self._control(queue)
 
     def _more_buffers(self) -> None:
         """The receive and control queues may be looked at again."""
         self.kick(RECEIVEQ)
         self.kick(CONTROLQ)
 
-    def _fill(self) -> None:
-        queue = self.queue(RECEIVEQ)
+    def _fill(self, queue: VirtQueue) -> None:
+        pace, waiting = self._buffers_pace, self._waiting
         for _ in range(queue.size):
-            if not self._waiting or self._buffers_pace.must_rest():
+            if not waiting or (pace.ahead and pace.must_rest()):
                 break
             chain = queue.pop()
             if chain is None:
                 break
-            self._buffers_pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
-            frame = self._waiting.popleft()
-            size = _HEADER_SIZE + len(frame.data)
+            pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
+            frame = waiting.popleft()
+            data = frame.data
+            size = _HEADER_SIZE + len(data)
             if chain.writable_size < size:
                 queue.put_back(chain)
                 self.received_dropped += 1
                 continue
-            chain.write(0, frame.header() + frame.data)
+            chain.write(0, frame.header() + data)
             self.received_frames += 1
-            self.received_bytes += len(frame.data)
+            self.received_bytes += len(data)
             self.finish(queue, chain, size)
 
-    def _drain(self) -> None:
-        queue = self.queue(TRANSMITQ)
+    def _drain(self, queue: VirtQueue) -> None:
+        pace, port = self._pace, self.port
         for _ in range(queue.size):
-            if self._pace.must_rest():
+            if pace.ahead and pace.must_rest():
                 break
             chain = queue.pop()
             if chain is None:
                 break
-            self._pace.spend(_FRAME_TICKS + DESCRIPTOR_TICKS * chain.descriptors)
+            pace.spend(_FRAME_TICKS + DESCRIPTOR_TICKS * chain.descriptors)
             size = chain.readable_size - _HEADER_SIZE
-            frame = None
-            if _MIN_FRAME <= size <= _MAX_FRAME and self.link_up:
-                raw = chain.read(0, _HEADER_SIZE + size)
-                offload = _HEADER.unpack_from(raw) if self.negotiated(VIRTIO_NET_F_CSUM) else ()
-                frame = Frame(raw[_HEADER_SIZE:], *offload)
-            self._return_sent(queue, chain, size if self._sent_length and frame is not None else 0)
-            if frame is None or self.port is None:
+            taken = self.link_up and _MIN_FRAME <= size <= _MAX_FRAME
+            raw = chain.read(0, _HEADER_SIZE + size) if taken else b""
+            if self.give_back(queue, chain, size if taken and self._sent_length else 0):
+                self._sent_held += 1
+                if self._sent_signal is None or self._sent_held >= SENT_HELD:
+                    self._plan_signal()
+            if port is None or not taken:
                 self.sent_dropped += 1
                 continue
             self.sent_frames += 1
             self.sent_bytes += size
-            segments = size // frame.gso_size if frame.gso_type and frame.gso_size else 0
-            copy = _COPY_TICKS + size // _COPIED_PER_TICK + min(segments, MAX_SEGMENTS) * _SEGMENT_TICKS
-            self._pace.spend(self.port.send(frame) * copy)
+            copy = _COPY_TICKS + size // _COPIED_PER_TICK
+            if not raw.startswith(_NOTHING_LEFT) and self.negotiated(VIRTIO_NET_F_CSUM):
+                frame = Frame(raw[_HEADER_SIZE:], *_HEADER.unpack_from(raw))
+                if frame.gso_type and frame.gso_size:
+                    copy += min(size // frame.gso_size, MAX_SEGMENTS) * _SEGMENT_TICKS
+            else:
+                frame = Frame(raw[_HEADER_SIZE:])
+            pace.spend_more(port.send(frame) * copy)
 
-    def _return_sent(self, queue: VirtQueue, chain: Chain, written: int) -> None:
-        """Gives a chain back at once, and interrupts the driver a little later: often an answer has come by then, and
-        one interrupt is for both. The driver asks for no more than that: it only reclaims memory."""
-        if self._timebase is None:
-            self.finish(queue, chain, written)
-        elif self.give_back(queue, chain, written):
-            self._sent_held += 1
-            if self._sent_held >= SENT_HELD:
-                self._signal_sent()
-            elif self._sent_signal is None:
-                self._sent_signal = self._timebase.call_at(self._timebase.now() + SENT_DELAY, self._signal_sent)
+    def _plan_signal(self) -> None:
+        """Chains of frames sent are given back at once, and the driver is interrupted a little later: often an answer
+        has come by then, and one interrupt is for both. The driver asks for no more: it only reclaims memory."""
+        if self._timebase is None or self._sent_held >= SENT_HELD:
+            self._signal_sent()
+        else:
+            self._sent_signal = self._timebase.call_at(self._timebase.now() + SENT_DELAY, self._signal_sent)
 
     def _signal_sent(self) -> None:
         self._forget_sent()
         transport = self.transport
-        if transport is not None and transport.active:
+        if transport is not None and transport.active and transport.queues[TRANSMITQ].ready:
             transport.signal(transport.queues[TRANSMITQ])
 
     def _forget_sent(self) -> None:
@@ -270,8 +280,7 @@ class Net(Backend):
             self._sent_signal.cancel()
             self._sent_signal = None
 
-    def _control(self) -> None:
-        queue = self.queue(CONTROLQ)
+    def _control(self, queue: VirtQueue) -> None:
         for _ in range(queue.size):
             if self._buffers_pace.must_rest():
                 break

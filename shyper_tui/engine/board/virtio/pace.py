@@ -17,27 +17,41 @@ class Pace:
 
     Work has a price in ticks, about what it costs the host. A device may be `BURST` ticks of work ahead; then it rests,
     and `go_on` is called when it is even again. Without a timebase it never rests.
+
+    `ahead`: the device may have to rest. While it is False, nobody need call `must_rest`.
     """
 
     def __init__(self, timebase: Timebase | None, go_on: Callable[[], None]) -> None:
         self._timebase = timebase
         self._go_on = go_on
         self._even_at = 0  # the tick at which all work done so far is paid for
+        self._seen = 0  # a tick that has been
         self._resting = False
+        self.ahead = False
 
     def spend(self, ticks: int) -> None:
         """Some work was done."""
         if self._timebase is not None:
-            self._even_at = max(self._even_at, self._timebase.now()) + ticks
+            self._seen = now = self._timebase.now()
+            self._even_at = even_at = (self._even_at if self._even_at > now else now) + ticks
+            self.ahead = self._resting or even_at - now > BURST
+
+    def spend_more(self, ticks: int) -> None:
+        """More work was done, at the same tick as what was spent last."""
+        if self._timebase is not None:
+            self._even_at = even_at = self._even_at + ticks
+            self.ahead = self._resting or even_at - self._seen > BURST
 
     def must_rest(self) -> bool:
         """Whether to stop working until `go_on` is called."""
         timebase = self._timebase
-        if timebase is None:
+        if timebase is None or not self.ahead:
             return False
-        if not self._resting and self._even_at - timebase.now() > BURST:
-            self._resting = True
-            timebase.call_at(self._even_at, self._wake)
+        if not self._resting:
+            self._seen = now = timebase.now()
+            self.ahead = self._resting = self._even_at - now > BURST
+            if self._resting:
+                timebase.call_at(self._even_at, self._wake)
         return self._resting
 
     def _wake(self) -> None:

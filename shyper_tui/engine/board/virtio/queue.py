@@ -2,76 +2,66 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from shyper_tui.engine.board.memory import BadAddress, Memory
+from shyper_tui.engine.board.virtio import areas
+from shyper_tui.engine.board.virtio.areas import Areas
+from shyper_tui.engine.board.virtio.descriptors import QueueError, Segment, Segments, Walker
 
-VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE, VIRTQ_DESC_F_INDIRECT = 1, 2, 4
+__all__ = ["Chain", "QueueError", "Segment", "VirtQueue", "cut"]
+
 VIRTQ_AVAIL_F_NO_INTERRUPT = 1
-MAX_CHAIN = 512  # descriptors; more than any driver uses, little enough to walk
-
-_DESCRIPTOR = struct.Struct("<QIHH")
-_U16 = struct.Struct("<H")
-_USED_ELEMENT = struct.Struct("<II")
-
-Segment = tuple[int, int]
-"""Address and length of one piece of a buffer."""
-
-
-class QueueError(Exception):
-    """The driver's ring or request breaks the specification."""
 
 
 @dataclass(slots=True)
 class Chain:
-    """One buffer: the pieces the device may read, then the pieces it may write. Raises `BadAddress` outside memory."""
+    """One buffer: the pieces the device may read, then the pieces it may write. Raises `BadAddress` outside memory.
+
+    `descriptors` is how many were walked; the sizes are the bytes of all pieces.
+    """
 
     head: int
     queue: VirtQueue
     generation: int
-    readable: list[Segment] = field(default_factory=list)
-    writable: list[Segment] = field(default_factory=list)
-
-    @property
-    def memory(self) -> Memory:
-        return self.queue.memory
+    descriptors: int
+    readable: Segments
+    readable_size: int
+    writable: Segments
+    writable_size: int
 
     @property
     def stale(self) -> bool:
         """Its queue was reset: the buffer is the driver's again, and the device must leave it alone."""
         return self.generation != self.queue.generation
 
-    @property
-    def descriptors(self) -> int:
-        """How many descriptors were walked."""
-        return len(self.readable) + len(self.writable)
-
-    @property
-    def readable_size(self) -> int:
-        return sum(length for _, length in self.readable)
-
-    @property
-    def writable_size(self) -> int:
-        return sum(length for _, length in self.writable)
-
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the readable part; fewer than `size` where it ends. The caller bounds `size`."""
-        memory = self.queue.memory
-        return b"".join([memory.read(at, n) for at, n in cut(self.readable, offset, size)])
+        memory, pieces = self.queue.memory, self.readable
+        if pieces and 0 < size <= pieces[0][1] - offset:
+            return memory.read(pieces[0][0] + offset, size)
+        return b"".join([memory.read(at, n) for at, n in cut(pieces, offset, size)])
 
     def write(self, offset: int, data: bytes) -> int:
         """Stores `data` at `offset` of the writable part; returns how many bytes fitted, none once it is stale."""
-        if self.stale:
+        if self.generation != self.queue.generation:
             return 0
-        memory, done = self.queue.memory, 0
-        for address, length in cut(self.writable, offset, len(data)):
-            memory.write(address, data[done : done + length])
-            done += length
+        write, size, done = self.queue.memory.write, len(data), 0
+        for address, length in self.writable:
+            if done >= size:
+                break
+            if offset >= length:
+                offset -= length
+                continue
+            piece = data[done : done + length - offset]
+            write(address + offset, piece)
+            done += len(piece)
+            offset = 0
         return done
 
 
-def cut(segments: list[Segment], offset: int, size: int) -> list[Segment]:
+def cut(segments: Iterable[Segment], offset: int, size: int) -> list[Segment]:
     """The pieces of `segments` that make up `size` bytes from `offset`; fewer where they end."""
     pieces = []
     for address, length in segments:
@@ -97,6 +87,7 @@ class VirtQueue:
         self.memory = memory
         self.index = index
         self.max_size = max_size
+        self._walker = Walker(memory)
         self.generation = 0
         self.reset()
 
@@ -113,6 +104,17 @@ class VirtQueue:
         self.used_idx = 0
         self.in_flight = 0
         self._signalled: int | None = None  # used_idx at the last decision about an interrupt
+        self._lose_areas()
+
+    def _lose_areas(self) -> None:
+        """The addresses mean something else, or nothing: the areas are found again when they are used next."""
+        self._areas: Areas | None = None
+
+    def _find_areas(self) -> Areas:
+        found = areas.find(self.memory, self.size, self.desc, self.driver, self.device, self._lose_areas)
+        if self.ready:
+            self._areas = found
+        return found
 
     def check(self) -> None:
         """Raises QueueError if size or addresses cannot be a virtqueue's, or one of its areas is not in memory."""
@@ -120,47 +122,41 @@ class VirtQueue:
             raise QueueError(f"queue {self.index}: size {self.size} is no power of 2 up to {self.max_size}")
         if self.desc % 16 or self.driver % 2 or self.device % 4:
             raise QueueError(f"queue {self.index}: descriptor table, driver or device area is not aligned")
-        areas = {
-            "descriptor table": (self.desc, 16 * self.size),
-            "driver area": (self.driver, 6 + 2 * self.size),
-            "device area": (self.device, 6 + 8 * self.size),
-        }
-        for name, (address, size) in areas.items():
+        names = ("descriptor table", "driver area", "device area")
+        places = zip(names, (self.desc, self.driver, self.device), areas.sizes(self.size), strict=True)
+        for name, address, size in places:
             try:
-                self.memory.read(address, size)
+                self.memory.map(address, size, self._lose_areas)
             except BadAddress as error:
                 raise QueueError(f"queue {self.index}: its {name} is not in memory: {error}") from None
-
-    def _u16(self, address: int) -> int:
-        value: int = _U16.unpack(self.memory.read(address, 2))[0]
-        return value
-
-    def available(self) -> int:
-        """How many chains the driver has made available and the device has not taken."""
-        count = (self._u16(self.driver + 2) - self.last_avail) & 0xFFFF
-        if count > self.size:
-            self.broken = True
-            raise QueueError(f"available index is {count} ahead in a queue of {self.size}")
-        return count
 
     def pop(self) -> Chain | None:
         """Takes the next available chain, or None. Asks for a notification when nothing is left."""
         if not self.ready or self.broken:
             return None
         try:
-            if not self.available():
-                if self.event_idx:
-                    self.memory.write(self.device + 4 + 8 * self.size, _U16.pack(self.last_avail))
-                if not self.event_idx or not self.available():  # the driver may have added one in between
+            table, available, used, _, code = self._areas or self._find_areas()
+            last = self.last_avail
+            count = available[1] - last & 0xFFFF
+            if not count:
+                if not self.event_idx:
                     return None
+                if code[0] or code[-1]:
+                    used, _ = areas.through_memory(self.memory, self.device)
+                used[2 + 4 * self.size] = last
+                count = available[1] - last & 0xFFFF  # the driver may have added one in between
+                if not count:
+                    return None
+            if count > self.size:
+                raise QueueError(f"available index is {count} ahead in a queue of {self.size}")
             if self.in_flight >= self.size:
                 raise QueueError("more chains than descriptors are in use")
-            head = self._u16(self.driver + 4 + 2 * (self.last_avail & (self.size - 1)))
-            chain = self._walk(head)
+            head = available[2 + (last & self.size - 1)]
+            chain = Chain(head, self, self.generation, *self._walker.walk(table, self.size, head, self.indirect))
         except Exception:
             self.broken = True
             raise
-        self.last_avail = (self.last_avail + 1) & 0xFFFF
+        self.last_avail = last + 1 & 0xFFFF
         self.in_flight += 1
         return chain
 
@@ -170,54 +166,26 @@ class VirtQueue:
             self.last_avail = (self.last_avail - 1) & 0xFFFF
             self.in_flight -= 1
 
-    def _walk(self, head: int) -> Chain:
-        chain = Chain(head, self, self.generation)
-        table, limit, index = self.desc, self.size, head
-        left = limit  # descriptors that this table can still contribute
-        indirect = False
-        for _ in range(MAX_CHAIN):
-            if index >= limit:
-                raise QueueError(f"descriptor {index} is outside of a table of {limit}")
-            address, length, flags, following = _DESCRIPTOR.unpack(self.memory.read(table + 16 * index, 16))
-            if flags & VIRTQ_DESC_F_INDIRECT:
-                if indirect or flags & VIRTQ_DESC_F_NEXT or not self.indirect:
-                    raise QueueError("an indirect descriptor is not allowed here")
-                if length % 16 or not length:
-                    raise QueueError(f"an indirect table has {length} bytes, no multiple of 16")
-                table, limit, index, indirect = address, length // 16, 0, True
-                left = limit
-                continue
-            if flags & VIRTQ_DESC_F_WRITE:
-                chain.writable.append((address, length))
-            elif chain.writable:
-                raise QueueError("a readable descriptor follows a writable one")
-            else:
-                chain.readable.append((address, length))
-            if not flags & VIRTQ_DESC_F_NEXT:
-                return chain
-            left -= 1
-            if not left:
-                raise QueueError("the descriptor chain is a loop")
-            index = following
-        raise QueueError(f"a chain has more than {MAX_CHAIN} descriptors")
-
     def push(self, chain: Chain, written: int) -> bool:
         """Returns a chain of which the device wrote `written` bytes. False if a reset made the chain stale."""
-        if chain.stale or self.broken:
+        if chain.generation != self.generation or self.broken:
             return False
-        slot = self.device + 4 + 8 * (self.used_idx & (self.size - 1))
-        self.memory.write(slot, _USED_ELEMENT.pack(chain.head, written & 0xFFFF_FFFF))
-        self.used_idx = (self.used_idx + 1) & 0xFFFF
-        self.memory.write(self.device + 2, _U16.pack(self.used_idx))
+        _, _, used, elements, code = self._areas or self._find_areas()
+        if code[0] or code[-1]:
+            used, elements = areas.through_memory(self.memory, self.device)
+        index = self.used_idx
+        elements[index & self.size - 1] = chain.head | (written & 0xFFFF_FFFF) << 32
+        self.used_idx = index = index + 1 & 0xFFFF
+        used[1] = index
         self.in_flight -= 1
         return True
 
     def wants_interrupt(self) -> bool:
         """Whether the driver asked for an interrupt for what was pushed since the last call (section 2.7.7)."""
+        available = (self._areas or self._find_areas()).available
         if not self.event_idx:
-            return not self._u16(self.driver) & VIRTQ_AVAIL_F_NO_INTERRUPT
+            return not available[0] & VIRTQ_AVAIL_F_NO_INTERRUPT
         old, self._signalled = self._signalled, self.used_idx
         if old is None:
             return True
-        used_event = self._u16(self.driver + 4 + 2 * self.size)
-        return (self.used_idx - used_event - 1) & 0xFFFF < (self.used_idx - old) & 0xFFFF
+        return self.used_idx - available[2 + self.size] - 1 & 0xFFFF < self.used_idx - old & 0xFFFF

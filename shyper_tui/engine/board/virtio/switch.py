@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from shyper_tui.engine.board.device import TICKS_PER_SECOND
 from shyper_tui.engine.board.virtio.net import Frame
@@ -26,6 +27,8 @@ class SwitchPort:
 
     def __init__(self, switch: Switch, name: str, deliver: Deliver | None, mac: bytes | None, vm: int | None) -> None:
         self._switch = switch
+        self.send = partial(switch.forward, self)
+        """Brings a frame of the device to where it belongs; returns at how many ports that was tried."""
         self.name = name
         self.deliver = deliver
         self.mac = mac
@@ -47,10 +50,6 @@ class SwitchPort:
     def dropped(self) -> int:
         """Frames that came to nothing here: sent ones without a way, and those that the device did not take."""
         return self.in_dropped + self.out_dropped
-
-    def send(self, frame: Frame) -> int:
-        """Brings a frame of the device to where it belongs; returns at how many ports that was tried."""
-        return self._switch.forward(self, frame)
 
     def unplug(self) -> None:
         """Leaves the switch; frames sent afterwards are dropped."""
@@ -120,9 +119,11 @@ class Switch:
             return 0
         source.in_frames += 1
         source.in_bytes += len(data)
-        self._learn(data[6:12], source)
-        destination = data[0:6]
-        owner = self._configured.get(destination)
+        configured = self._configured
+        sender, destination = data[6:12], data[:6]
+        if sender not in configured and not sender[0] & 1:
+            self._learn(sender, source)  # no device has a group address; a configured one is known
+        owner = configured.get(destination)
         if owner is not None:
             return self._hand(owner, frame)
         owner = self._learned.get(destination)
@@ -145,8 +146,6 @@ class Switch:
         return 1
 
     def _learn(self, mac: bytes, port: SwitchPort) -> None:
-        if mac[0] & 1 or mac in self._configured:
-            return  # no device has a group address; a configured one is known
         before = self._learned.get(mac)
         if before is not None:
             del self._heard[before][mac]
