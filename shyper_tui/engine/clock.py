@@ -1,11 +1,13 @@
 """The machine's clock: how virtual cycles become ticks of mtime (10 MHz).
 
 ticks = base_tick + (cycle - base_cycle) / divider. The virtual clock never changes this; the wall clock adjusts it
-between turns so that guest time follows the host's, forward only.
+between turns so that guest time follows the host's: it jumps forward when it is behind, and runs slower, never back,
+until a lead is paid back.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -68,50 +70,118 @@ class VirtualClock(Clock):
         return
 
 
+class ExecutionRate:
+    """How many cycles pass in a second of host time while the machine executes; what it skips while idle is left out.
+
+    It is estimated over windows, whose ends `end_window` marks.
+    """
+
+    SPAN = 0.01
+    """Seconds of execution that count in the smooth estimate."""
+    LONGEST = 0.004
+    """Seconds that a single turn can count: the host may have stopped the process meanwhile, and what comes after that
+    is as fast as what was before."""
+
+    def __init__(self, now: float) -> None:
+        self.smooth = self.last = float(VIRTUAL_DIVIDER * TICKS_PER_SECOND)
+        """Cycles a second, of about SPAN and of the last window alone."""
+        self._cycles, self._seconds = self.smooth * self.SPAN, self.SPAN
+        self._window_cycles, self._window_seconds = 0, 0.0
+        self._cycle, self._now = 0, now
+
+    def executed(self, cycle: int, now: float) -> None:
+        """The machine has executed until `cycle`, at host time `now`."""
+        cycles, seconds = cycle - self._cycle, now - self._now
+        self._cycle, self._now = cycle, now
+        if cycles > 0:  # else it only waited
+            self._window_cycles += cycles
+            self._window_seconds += min(seconds, self.LONGEST)
+
+    def skipped(self, cycle: int, now: float) -> None:
+        """The machine has come to `cycle`, at host time `now`, without executing."""
+        self._cycle, self._now = cycle, now
+
+    def end_window(self) -> None:
+        """Takes what was executed since the last call into the estimates."""
+        if not self._window_seconds:
+            return
+        kept = self.SPAN / (self.SPAN + self._window_seconds)
+        self._cycles = self._cycles * kept + self._window_cycles
+        self._seconds = self._seconds * kept + self._window_seconds
+        self.smooth, self.last = self._cycles / self._seconds, self._window_cycles / self._window_seconds
+        self._window_cycles, self._window_seconds = 0, 0.0
+
+
 class WallClock(Clock):
-    """Time follows the host's monotonic clock."""
+    """Time follows the host's monotonic clock, `host` (seconds).
+
+    The divider of a window (the time between two adjustments) is chosen so that guest time will be even with the
+    host's at its end, if the machine goes on as fast as it did.
+    """
 
     name = "wall"
     calendar = staticmethod(time.time_ns)
     INTERVAL = 0.002
-    """Seconds between adjustments."""
+    """Seconds of a window, …"""
+    TOLERANCE = 0.000_25
+    """… which ends earlier when guest time is behind by more than this, or leads by so much more than at its begin."""
+    SLOWEST = 0.5
+    """Guest seconds per host second while a big lead is paid back: time does not stand still for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._origin = time.monotonic()
-        self._last = self._origin
-        self._last_cycle = 0
+        self._host = host
+        self._origin = self._adjusted = host()
+        self._lead = 0.0  # seconds, when the window began
+        self._rate = ExecutionRate(self._origin)
 
-    def _wall(self) -> int:
-        return int((time.monotonic() - self._origin) * TICKS_PER_SECOND)
+    def _wall(self, now: float) -> int:
+        return int((now - self._origin) * TICKS_PER_SECOND)
 
     def adjust(self, cycle: int, furthest: int) -> bool:
-        now = time.monotonic()
-        passed = now - self._last
-        if passed < self.INTERVAL:
+        now = self._host()
+        self._rate.executed(cycle, now)
+        wall = self._wall(now)
+        lead = (self.ticks(cycle) - wall) / TICKS_PER_SECOND
+        if now - self._adjusted < self.INTERVAL and -self.TOLERANCE < lead < self._lead + self.TOLERANCE:
             return False
-        # slightly slower than measured, so that guest time is mostly behind and is moved forward, never held back
-        rate = (cycle - self._last_cycle) / (passed * TICKS_PER_SECOND)
-        self._move(cycle, furthest, max(self.divider // 2, min(round(rate * 1.1), self.divider * 2), 1))
-        self._last, self._last_cycle = now, cycle
+        self._rate.end_window()
+        self._move(cycle, furthest, self._divider(lead), wall)
+        self._adjusted, self._lead = now, (self.base_tick - wall) / TICKS_PER_SECOND
         return True
 
-    def _move(self, cycle: int, furthest: int, divider: int) -> None:
-        # a hart that ran ahead of its turn has read a later time already: no hart's time may go backwards
+    def _divider(self, lead: float) -> int:
+        """Cycles per tick for the next window, which begins `lead` seconds before the host's time or even with it."""
+        rate, speed = self._rate.smooth, 1.0
+        if lead > 0:  # the machine may have become faster
+            rate, speed = max(rate, self._rate.last), max(1 - lead / self.INTERVAL, self.SLOWEST)
+        # rounded up: what is behind is put right at once, a lead only slowly
+        divider = math.ceil(rate / TICKS_PER_SECOND / speed)
+        return max(min(divider, self.divider * 4), self.divider // 2, 1)
+
+    def _move(self, cycle: int, furthest: int, divider: int, wall: int) -> None:
+        # no hart's time may go backwards: not at `cycle`, where a part of a tick is lost, and not for a hart that ran
+        # ahead of its turn and has read a later time already
         seen = self.ticks(furthest) + 1 - (furthest - cycle) // divider
-        self.base_tick = max(self.ticks(cycle), seen, self._wall())
+        self.base_tick = max(self.ticks(cycle) + 1, seen, wall)
         self.base_cycle = cycle
         self.divider = divider
 
     def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
-        tick = self.ticks(target) if target < 1 << 62 else self._wall() + TICKS_PER_SECOND
-        delay = (tick - self._wall()) / TICKS_PER_SECOND
+        now = self._host()
+        self._rate.executed(cycle, now)
+        wall = self._wall(now)
+        tick = self.ticks(target) if target < 1 << 62 else wall + TICKS_PER_SECOND
+        delay = (tick - wall) / TICKS_PER_SECOND
         if delay > 0:
             wake.wait(min(delay, 1.0))
-        self._last, self._last_cycle = time.monotonic(), cycle
-        reached = min(max(self._wall(), self.base_tick), tick)
-        return max(cycle, min(self.cycle_of(reached), target))
+            now = self._host()
+        reached = min(max(self._wall(now), self.base_tick), tick)
+        reached_cycle = max(cycle, min(self.cycle_of(reached), target))
+        self._rate.skipped(reached_cycle, now)
+        return reached_cycle
 
     def restart(self, cycle: int) -> None:
-        self._origin = time.monotonic() - self.ticks(cycle) / TICKS_PER_SECOND
-        self._last, self._last_cycle = time.monotonic(), cycle
+        now = self._host()
+        self._origin = now - self.ticks(cycle) / TICKS_PER_SECOND
+        self._rate.skipped(cycle, now)

@@ -73,9 +73,14 @@ class Loaded:
     def address(self, name: str) -> int:
         return int(self._engine.get_function_address(name))
 
-    def function(self, name: str, arguments: int) -> Any:
-        """A callable: state pointer and `arguments` 64-bit integers to i64. It runs without the GIL."""
-        signature = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_uint64] * arguments)
+    def function(self, name: str, arguments: int, *, long: bool = False) -> Any:
+        """A callable: state pointer and `arguments` 64-bit integers to i64.
+
+        A `long` one runs without the GIL. The others keep it: whoever gives it away for a few nanoseconds may have to
+        wait for milliseconds until another thread gives it back.
+        """
+        prototype = ctypes.CFUNCTYPE if long else ctypes.PYFUNCTYPE
+        signature = prototype(ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_uint64] * arguments)
         return signature(self.address(name))
 
 

@@ -50,6 +50,9 @@ EXPORTED = {
     "plic_changed": 1,
 }
 
+LONG = ("enter",)
+"""Those that other threads shall not wait for: it runs guest code for a whole turn."""
+
 
 class Program:
     """Loaded native code: `program.call[name](state, ...)`, and the tables that a hart's state points to."""
@@ -57,7 +60,9 @@ class Program:
     def __init__(self, compiled: Compiled) -> None:
         self._loaded = Loaded(compiled.object)
         self.decode16, self.fused = compiled.tables
-        self.call: dict[str, Any] = {name: self._loaded.function(name, count) for name, count in EXPORTED.items()}
+        self.call: dict[str, Any] = {
+            name: self._loaded.function(name, count, long=name in LONG) for name, count in EXPORTED.items()
+        }
 
 
 def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple[bytes, bytes]]:
