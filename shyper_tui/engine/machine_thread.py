@@ -7,6 +7,7 @@ thread.
 from __future__ import annotations
 
 import asyncio
+import gc
 import queue
 import sys
 import threading
@@ -94,6 +95,7 @@ class MachineThread:
         try:
             self._runnable = runnable = self._build()
             runnable.start()
+            _keep_from_collector()
             self._running = True
             self._drain()
             if not self._closing:
@@ -133,6 +135,13 @@ class MachineThread:
                 self._runnable.close()
             except Exception:
                 traceback.print_exc(file=sys.stderr)
+
+
+def _keep_from_collector() -> None:
+    """What is there now stays as long as the process: the garbage collector, which stops every thread while it looks
+    through all objects (tens of milliseconds), does not look through these again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _from_thread(
