@@ -87,6 +87,7 @@ class ShyperMachine:
             log=hooks.log,
             cpu=cpu,
             timebase=machine,
+            post=None if self._repeatable else machine.post,
             zero=machine.zero,
             dma=machine.board.dma,
             rng_seed=self._seed,
@@ -101,8 +102,19 @@ class ShyperMachine:
         """All harts enter the hypervisor; VMs that were booted before begin to run."""
         self.firmware.reset(HYPERVISOR_ENTRY, 0)
 
+    def run(self) -> None:
+        """Runs until `stop` or until the machine powers off; may be called again."""
+        self.platform.disks.set_patient(True)
+        self.machine.run()
+
+    def stop(self) -> None:
+        """Makes `run` return, also from waiting for the host's disk. Any thread may call it."""
+        self.machine.stop()
+        self.platform.disks.set_patient(False)
+
     def close(self) -> None:
-        """Closes the disks."""
+        """Closes the disks, when everything is stored."""
+        self.platform.disks.close(self.platform.log)
         for disk in self._disks:
             disk.close()
 

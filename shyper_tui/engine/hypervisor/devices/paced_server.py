@@ -15,33 +15,50 @@ from shyper_tui.engine.board.virtio.block import (
 )
 from shyper_tui.engine.board.virtio.disk import Disk
 from shyper_tui.engine.board.virtio.disk_server import CHUNK, DiskServer, quiet
+from shyper_tui.engine.board.virtio.disk_sync import DiskSync
 from shyper_tui.engine.board.virtio.pace import Pace
+from shyper_tui.engine.hypervisor.devices.flush import Flush, Post
 
 _BYTES_PER_TICK = 64  # 640 MB/s
-_FLUSH_TICKS = 4000  # waiting for the host's disk
+_FLUSH_TICKS = 4000  # a thread, and work for the host's disk
 
 
 class PacedServer(DiskServer):
     """One request at a time, in pieces, as fast as the device may; then the rest waits for its time.
 
     The work is done in the trap of the VM that asks, while the whole machine stands still: one guest could hold up all
-    others with requests of 127 MiB.
+    others with requests of 127 MiB. A flush is done in another thread when the disk has `syncs`; nothing more is taken
+    until it has ended.
     """
 
     depth = 1
 
     def __init__(
-        self, disk: Disk, timebase: Timebase | None = None, report: Callable[[str], None] = quiet
+        self,
+        disk: Disk,
+        timebase: Timebase | None = None,
+        report: Callable[[str], None] = quiet,
+        *,
+        syncs: DiskSync | None = None,
+        post: Post | None = None,
     ) -> None:
         super().__init__(disk, report)
+        self._timebase, self._syncs, self._post = timebase, syncs, post
+        self._flush: Flush | None = None
         self._pace = Pace(timebase, self._go_on)
         self._request: BlockRequest | None = None
         self._offset = 0
 
     def submit(self, request: BlockRequest) -> None:
         """Begins with `request`; one that is still under way has become stale by a reset."""
+        self._cancel_flush()
         self._request, self._offset = request, 0
         self._go_on()
+
+    def close(self) -> None:
+        self._cancel_flush()
+        self._request = None
+        super().close()
 
     def _go_on(self) -> None:
         request = self._request
@@ -49,7 +66,7 @@ class PacedServer(DiskServer):
             self._request = None
             return
         try:
-            while not self._pace.must_rest():
+            while not self._pace.must_rest() and self._flush is None:
                 status = self._piece(request)
                 if status is not None:
                     self._request = None
@@ -63,7 +80,7 @@ class PacedServer(DiskServer):
         """The next piece; None when it was not the last one."""
         if request.type == RequestType.FLUSH:
             self._pace.spend(_FLUSH_TICKS)
-            return self.execute(request)
+            return self._begin_flush(request)
         if request.type not in (RequestType.IN, RequestType.OUT):
             self._pace.spend(min(self.range_size(request), MAX_SECTORS_AT_ONCE * SECTOR) // _BYTES_PER_TICK)
             return self.execute(request)
@@ -72,3 +89,24 @@ class PacedServer(DiskServer):
         status = self.transfer(request, self._offset, size)
         self._offset += size
         return status if status != BlockStatus.OK or self._offset >= request.size else None
+
+    # Flushing
+
+    def _begin_flush(self, request: BlockRequest) -> BlockStatus | None:
+        if self._syncs is None or self._timebase is None:
+            return self.execute(request)
+
+        def ended(error: OSError | None) -> None:
+            self._flush = self._request = None
+            request.complete(BlockStatus.OK if error is None else self._error(request, error))
+
+        try:
+            self._flush = Flush(request, self._syncs, self._timebase, self._post, ended)
+        except OSError as error:
+            return self._error(request, error)
+        return None
+
+    def _cancel_flush(self) -> None:
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
