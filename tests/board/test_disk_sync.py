@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from shyper_tui.engine.board.virtio import disk_sync
 from shyper_tui.engine.board.virtio.disk_sync import DiskSync, Sync
 
 
@@ -57,17 +58,34 @@ def test_a_sync_includes_what_was_written_before_it_and_one_serves_all_who_wait(
     assert not forgotten.ended
 
 
-def test_the_thread_lives_only_while_there_is_something_to_do() -> None:
+def test_the_thread_waits_for_more_and_ends_when_the_disk_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_sync, "LINGER", 3600)
+    disk = SlowDisk()
+    syncs = DiskSync(disk.flush)
+    before = set(threading.enumerate())
+    disk.let_go(3)
+    assert ended(syncs, syncs.begin()) is None
+    (thread,) = set(threading.enumerate()) - before
+    assert ended(syncs, syncs.begin()) is None
+    assert set(threading.enumerate()) - before == {thread}
+    syncs.close()
+    assert not thread.is_alive()
+    assert len(disk.stored) == 3
+
+
+def test_the_thread_ends_when_nothing_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_sync, "LINGER", 0)
     disk = SlowDisk()
     syncs = DiskSync(disk.flush)
     before = set(threading.enumerate())
     sync = syncs.begin()
     (thread,) = set(threading.enumerate()) - before
-    disk.let_go()
+    disk.let_go(2)
     assert ended(syncs, sync) is None
     thread.join(20)
     assert not thread.is_alive()
     assert not syncs.under_way
+    assert ended(syncs, syncs.begin()) is None  # by another
 
 
 @pytest.mark.parametrize("error", [OSError(5, "a bad sector"), RuntimeError("a mistake of ours")], ids=repr)

@@ -6,6 +6,9 @@ import errno
 import threading
 from collections.abc import Callable
 
+LINGER = 0.5
+"""Seconds. Guests that flush do it again soon, and to begin a thread takes the host longer than a fast disk."""
+
 
 class Sync:
     """One call of `DiskSync.begin`. `ended`: everything written before it is stored, or `error` says why not."""
@@ -20,8 +23,8 @@ class DiskSync:
     """The syncs of one disk, whose `flush` blocks until everything written is stored and raises OSError.
 
     One runs at a time. What begins meanwhile waits for the next, which serves all that wait: the one under way need not
-    include the latest writes. The thread lives only as long as there is something to do. An error goes to the next one
-    who asks when whoever had asked is gone, because the host tells it only once.
+    include the latest writes. The thread ends when there has been nothing to do for `LINGER` seconds. An error goes to
+    the next one who asks when whoever had asked is gone, because the host tells it only once.
     """
 
     def __init__(self, flush: Callable[[], None]) -> None:
@@ -31,12 +34,14 @@ class DiskSync:
         self._thread: threading.Thread | None = None
         self._untold: OSError | None = None
         self._patient = True
+        self._busy = False
+        self._closing = False
 
     @property
     def under_way(self) -> bool:
-        """Whether the thread is at work."""
+        """Whether a sync is asked for or being done."""
         with self._changed:
-            return self._thread is not None
+            return self._busy or bool(self._waiting)
 
     def begin(self, on_end: Callable[[], None] = lambda: None) -> Sync:
         """Starts a sync and returns at once; `on_end` is called in the other thread. Raises OSError (EAGAIN) when the
@@ -51,6 +56,7 @@ class DiskSync:
                     raise OSError(errno.EAGAIN, str(error)) from None
                 self._thread = thread
             self._waiting.append(sync)
+            self._changed.notify_all()
         return sync
 
     def forget(self, sync: Sync) -> None:
@@ -83,6 +89,8 @@ class DiskSync:
         that nobody was told."""
         with self._changed:
             self._waiting.clear()
+            self._closing = True
+            self._changed.notify_all()
             thread = self._thread
         if thread is not None:
             thread.join()
@@ -94,10 +102,13 @@ class DiskSync:
     def _work(self) -> None:
         while True:
             with self._changed:
+                self._busy = False
+                self._changed.wait_for(lambda: self._waiting or self._closing, LINGER)
                 served, self._waiting = self._waiting, []
                 if not served:
                     self._thread = None
                     return
+                self._busy = True
             error = self._perform()
             with self._changed:
                 self._untold = error or self._untold

@@ -23,7 +23,7 @@ GUEST_SPEED = 64
 """Bytes a tick: 640 MB/s, about four times what they cost the host, so that a guest takes a part of its time alone."""
 BOARD_SPEED = 256
 """2.56 GB/s, what they cost the host (0.4 ms for 1 MiB): the board's disk is not slowed down, but has its breaks."""
-_FLUSH_TICKS = 4000  # a thread, and work for the host's disk
+_FLUSH_TICKS, _SYNC_TICKS = 4000, 10_000  # one that is done at once; one with another thread and the host's disk
 
 
 class PacedServer(DiskServer):
@@ -84,7 +84,6 @@ class PacedServer(DiskServer):
     def _piece(self, request: BlockRequest) -> BlockStatus | None:
         """The next piece; None when it was not the last one."""
         if request.type == RequestType.FLUSH:
-            self._pace.spend(_FLUSH_TICKS)
             return self._begin_flush(request)
         if request.type not in (RequestType.IN, RequestType.OUT):
             self._pace.spend(min(self.range_size(request), MAX_SECTORS_AT_ONCE * SECTOR) // self._speed)
@@ -98,6 +97,7 @@ class PacedServer(DiskServer):
     # Flushing
 
     def _begin_flush(self, request: BlockRequest) -> BlockStatus | None:
+        self._pace.spend(_FLUSH_TICKS if self._syncs is None else _SYNC_TICKS)
         if self._syncs is None or self._timebase is None:
             return self.execute(request)
 
