@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.memory_map import RAM_BASE, VIRTIO_SLOTS
 from shyper_tui.engine.board.virt_tree import virt_tree
+from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
 from shyper_tui.engine.board.virtio.entropy import Entropy
 from shyper_tui.engine.clock import Clock
@@ -18,6 +20,7 @@ from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hart.program import Program
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.devices.paced_server import BOARD_SPEED, PacedServer
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
 from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
 from shyper_tui.engine.hypervisor.layout import MAX_VMS
@@ -43,6 +46,12 @@ class Hooks:
     log: Callable[[str], None]
 
 
+def board_disk(disk: Disk, timebase: Timebase) -> Block:
+    """The disk in a slot of the board, which the managing VM drives. Unlike in machine mode it is paced: other VMs run
+    on the same host thread."""
+    return Block(PacedServer(disk, timebase, speed=BOARD_SPEED), serial="drive0", timebase=timebase)
+
+
 class ShyperMachine:
     """`machine`, `firmware` and `hypervisor`, wired. The disks are copy-on-write: what guests write ends with the
     engine."""
@@ -64,16 +73,16 @@ class ShyperMachine:
         self._disks: list[Disk] = []
         self._seeds = 0
         self._repeatable = clock.name == "virtual"
-        drives = [self._open(mvm_disk)] if mvm_disk else []
         self.machine = Machine(
             HARTS,
             MEMORY,
             clock=clock,
             on_console=lambda data: hooks.on_console(MVM_ID, data),
-            drives=drives,
             core=core,
         )
         machine, cpu = self.machine, Cpu()
+        if mvm_disk:
+            machine.board.connect(0, board_disk(self._open(mvm_disk), machine))
         machine.board.connect(VIRTIO_SLOTS - 1, Entropy(self._seed))
         tree = virt_tree(harts=HARTS, ram_size=MEMORY, isa=cpu.isa, mmu_type=cpu.mmu_type)
         self.platform = Platform(
@@ -87,6 +96,7 @@ class ShyperMachine:
             log=hooks.log,
             cpu=cpu,
             timebase=machine,
+            post=None if self._repeatable else machine.post,
             zero=machine.zero,
             dma=machine.board.dma,
             rng_seed=self._seed,
@@ -101,8 +111,19 @@ class ShyperMachine:
         """All harts enter the hypervisor; VMs that were booted before begin to run."""
         self.firmware.reset(HYPERVISOR_ENTRY, 0)
 
+    def run(self) -> None:
+        """Runs until `stop` or until the machine powers off; may be called again."""
+        self.platform.disks.set_patient(True)
+        self.machine.run()
+
+    def stop(self) -> None:
+        """Makes `run` return, also from waiting for the host's disk. Any thread may call it."""
+        self.machine.stop()
+        self.platform.disks.set_patient(False)
+
     def close(self) -> None:
-        """Closes the disks."""
+        """Closes the disks, when everything is stored."""
+        self.platform.disks.close(self.platform.log)
         for disk in self._disks:
             disk.close()
 

@@ -117,7 +117,8 @@ class Workstation:
 
     def run(self) -> None:
         """Runs the machine until it is stopped, or has powered off."""
-        self.machine.run()
+        assert self._built is not None
+        self._built.run()
         if self.off:
             self._set_active(False)
 
@@ -128,7 +129,7 @@ class Workstation:
     def stop(self) -> None:
         """Makes `run` return. Any thread may call it."""
         if self._built is not None:
-            self.machine.stop()
+            self._built.stop()
 
     def close(self) -> None:
         """Completes the console logs and closes the disks."""
@@ -136,7 +137,6 @@ class Workstation:
             self._streams.close()
         if self._built is not None:
             self._built.close()
-            self._built.platform.disks.close()
 
     def _boot_mvm(self, plan: BootPlan) -> None:
         mvm = plan.mvm

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from shyper_tui.engine.board.virt_tree import virt_tree
+from shyper_tui.engine.clock import Clock, WallClock
 from shyper_tui.engine.firmware.console import UartConsole
 from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.sbi import ResetType
@@ -21,11 +22,11 @@ GUEST_BASE = 0x8020_0000
 class Station:
     """The machine, its hypervisor, and what the consoles have shown."""
 
-    def __init__(self, harts: int = 4, ram: int = 1 << 30) -> None:
+    def __init__(self, harts: int = 4, ram: int = 1 << 30, clock: Clock | None = None) -> None:
         self.consoles: dict[int, bytearray] = defaultdict(bytearray)
         self.resets: list[ResetType] = []
         self.log: list[str] = []
-        self.machine = Machine(harts, ram, on_console=lambda data: self.on_console(0, data))
+        self.machine = Machine(harts, ram, clock=clock, on_console=lambda data: self.on_console(0, data))
         tree = virt_tree(harts=harts, ram_size=ram, isa="rv64imafdch_zicntr_zicsr_zifencei")
         self.platform = Platform(
             memory=self.machine.memory,
@@ -36,6 +37,7 @@ class Station:
             on_machine_reset=self.resets.append,
             log=self.log.append,
             timebase=self.machine,
+            post=self.machine.post if isinstance(clock, WallClock) else None,
             dma=self.machine.board.dma,
             zero=self.machine.zero,
         )

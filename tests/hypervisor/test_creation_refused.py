@@ -300,6 +300,6 @@ def test_a_piece_that_comes_again_and_again_copies_nothing_but_itself() -> None:
     before = kept.data
     for _ in range(3):
         kept.add(0x3FFE, KERNEL[0x3FFE:0x4000])
-    assert kept.data is before
+    assert kept.data.obj is before.obj
     assert kept.data == KERNEL[:0x4000]
     assert kept.received == 0x4000

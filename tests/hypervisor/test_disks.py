@@ -12,6 +12,7 @@ from shyper_tui.engine.board.virtio.block import RequestType
 from shyper_tui.engine.board.virtio.disk import MemoryDisk
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmError
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.devices.flush import SYNC_TICKS
 from tests.hypervisor.disk_driver import FLUSH, GET_ID, IN, OUT, Daemon, GuestDisk, Lab, blk, pattern
 
 OK, IOERR = 0, 1
@@ -174,7 +175,11 @@ def test_a_daemons_list_of_files_is_used_in_place_and_for_good(tmp_path: Path, m
     assert guest.send(OUT, 7, b"k" * 512) == OK
     assert path.read_bytes() == pattern(0, 7) + b"k" * 512 + pattern(8, 56)
     assert synced == []
-    assert guest.send(FLUSH) == OK
+    guest.ask(FLUSH)
+    lab.time.advance(SYNC_TICKS - 1)
+    assert guest.answers() == []
+    lab.time.advance(1)
+    assert guest.answers() == [(1, b"", OK)]
     assert synced == [path.stat().st_ino]
     lab.disks.close()
     assert guest.read(0)[1] == IOERR

@@ -53,7 +53,7 @@ def build(definition: VmDefinition, hypervisor: Hypervisor, pool: Pool, pages: P
             passthrough = frozenset(definition.passthrough_irqs)
             vm.vplic = VPlic(outputs, cores, passthrough, hypervisor.physical_plic, vm.claimed)
         _check_windows(vm)
-        shared = (platform.switch, platform.consoles, platform.disks, platform.log, platform.timebase)
+        shared = (platform.switch, platform.consoles, platform.disks, platform.log, platform.timebase, platform.post)
         build_devices(vm, Environment(*shared))
     except BaseException as error:
         for step in reversed(undo):

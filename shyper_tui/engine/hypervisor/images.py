@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from shyper_tui.engine.hart.host_memory import Block as HostBlock
 from shyper_tui.engine.hypervisor.definition import VmError
+from shyper_tui.engine.hypervisor.large_copy import Piece
 
 EM_RISCV = "EM_RISCV"
 MAX_SEGMENTS = 64
@@ -17,7 +19,7 @@ class Segment:
     """Bytes at a guest-physical address; `zeros` more zero bytes follow them."""
 
     ipa: int
-    data: bytes
+    data: Piece
     zeros: int = 0
 
 
@@ -53,13 +55,21 @@ class Upload:
     size: int
     received: int = 0
     kept: bool = True
-    data: bytearray = field(default_factory=bytearray)
+    _memory: HostBlock | None = None
 
-    def add(self, offset: int, piece: bytes) -> None:
+    @property
+    def data(self) -> memoryview:
+        """In place; a further piece changes it."""
+        return memoryview(b"") if self._memory is None else self._memory.bytes[: self.received]
+
+    def add(self, offset: int, piece: Piece) -> None:
         """A piece that begins at `offset`, at most `received`: it and nothing behind it counts from now on."""
+        end = offset + len(piece)
         if self.kept:
-            self.data[offset:] = piece
-        self.received = offset + len(piece)
+            if self._memory is None:  # in large pages: the host gives 32 MiB of small ones ten times as slowly
+                self._memory = HostBlock(self.size, huge=True)
+            self._memory.bytes[offset:end] = piece
+        self.received = end
 
 
 def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPlan:

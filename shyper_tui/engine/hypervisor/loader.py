@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError
 from shyper_tui.engine.hypervisor.guest_tree import gvm_tree, mvm_tree
 from shyper_tui.engine.hypervisor.images import LoadPlan, Segment, Upload, plan_kernel
+from shyper_tui.engine.hypervisor.large_copy import Piece, put
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.platform import Platform
 
@@ -32,7 +33,7 @@ class Loader:
             self.clear(vm)
         entry.used = True
         for segment in plan.segments:
-            vm.memory.write(segment.ipa, segment.data)
+            put(vm.memory, segment.ipa, segment.data)
         return plan.entry
 
     def clear(self, vm: Vm) -> None:
@@ -61,7 +62,7 @@ class Loader:
         for name, segment in self._others(entry, vm.definition):
             self._check_place(vm, name, segment)
 
-    def upload(self, entry: Entry, vm: Vm, offset: int, data: bytes, size: int) -> None:
+    def upload(self, entry: Entry, vm: Vm, offset: int, data: Piece, size: int) -> None:
         """A piece of a kernel of `size` bytes goes to RAM. The pieces come in order; offset 0 begins anew."""
         images, address = entry.images, vm.definition.kernel_load_ipa + offset
         upload = images.upload
@@ -73,7 +74,7 @@ class Loader:
         if upload is None or upload.size != size or offset > upload.received:
             arrived = upload.received if upload is not None else 0
             raise VmError(f"a piece at offset {offset} does not continue the {arrived} bytes that have arrived")
-        vm.memory.write(address, data)
+        put(vm.memory, address, data)
         upload.add(offset, data)
 
     def _kernel(self, entry: Entry, definition: VmDefinition) -> tuple[list[Segment], int]:
@@ -97,7 +98,7 @@ class Loader:
                 f"the kernel of VM {definition.id} ({definition.name}) was not kept, as it is larger than "
                 f"{self.keep >> 20} MiB; upload it again"
             )
-        return [Segment(address, bytes(upload.data))], address
+        return [Segment(address, upload.data)], address
 
     def _others(self, entry: Entry, definition: VmDefinition) -> list[tuple[str, Segment]]:
         """Ramdisk and device tree, with their names for messages."""

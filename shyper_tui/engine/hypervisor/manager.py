@@ -20,6 +20,7 @@ from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, VmTyp
 from shyper_tui.engine.hypervisor.definition_check import shared_macs
 from shyper_tui.engine.hypervisor.halting import Cause, Halting
 from shyper_tui.engine.hypervisor.images import Images
+from shyper_tui.engine.hypervisor.large_copy import Piece
 from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE
 from shyper_tui.engine.hypervisor.loader import Loader, check_upload
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
@@ -132,7 +133,7 @@ class Manager:
             self._platform.on_change()
         return entry.vm
 
-    def upload(self, vm_id: int, offset: int, data: bytes, size: int) -> None:
+    def upload(self, vm_id: int, offset: int, data: Piece, size: int) -> None:
         """A piece of a kernel file of `size` bytes; the first piece creates the VM. The pieces come in order."""
         entry = self.entry(vm_id)
         if entry.images.kernel and not entry.images.uploaded:

@@ -14,6 +14,7 @@ from shyper_tui.engine.board.virtio.switch import Switch
 from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hypervisor.devices.consoles import ConsoleHub
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.devices.flush import Post
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
 
 CHUNK = 1 << 20
@@ -36,6 +37,8 @@ class Platform:
       called, and after a reset the VMs are booted next
     * `on_change()`: a VM's state has changed
     * `timebase`: the machine's time; with it, a guest that resets itself again and again is slowed down
+    * `post(call)`: has a call performed in the machine's thread; any thread may use it. Without it (a virtual clock)
+      the machine waits for what other threads do, at a time that does not depend on them
     * `rng_seed(size)`: entropy for the guests' trees (repeatable with a virtual clock)
     * `dma`: ports through which devices reach memory, by the physical address of the device's registers
     * `zero(address, length)`: clears RAM; by default every page that is not zero is written
@@ -52,6 +55,7 @@ class Platform:
     cpu: Cpu = field(default_factory=Cpu)
     rng_seed: Callable[[int], bytes] = no_seed
     timebase: Timebase | None = None
+    post: Post | None = None
     zero: Callable[[int, int], None] | None = None
     dma: Mapping[int, DmaPort] = field(default_factory=dict)
     plic_base: int = PLIC_BASE

@@ -17,6 +17,7 @@ from shyper_tui.engine.hypervisor.definition import (
     VmDefinition,
 )
 from shyper_tui.engine.hypervisor.definition_check import check_vm_name
+from shyper_tui.engine.hypervisor.large_copy import look
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
@@ -182,7 +183,8 @@ def upload_kernel(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     size = min(size, max(0, image_size - offset))
     if size > MAX_CHUNK:
         raise RefusedError(f"a piece of {size} bytes is too large, {MAX_CHUNK} are possible")
-    hypervisor.manager.upload(vm_id, offset, vm.memory.read(buffer, size) if size else b"", image_size)
+    piece = look(vm.memory, hypervisor.platform.memory, buffer, size) if size else b""
+    hypervisor.manager.upload(vm_id, offset, piece, image_size)
     return 0
 
 

@@ -47,7 +47,7 @@ def _server(vm: Vm, device: EmulatedDevice, environment: Environment, start: int
     if isinstance(entry.backing, DaemonDisk):
         return DaemonServer(entry.backing, start, sectors)
     window = DiskWindow(entry.backing, start * SECTOR, sectors * SECTOR)
-    return PacedServer(window, environment.timebase, report)
+    return PacedServer(window, environment.timebase, report, syncs=entry.syncs, post=environment.post)
 
 
 def _serial(vm: Vm, device: EmulatedDevice) -> str:

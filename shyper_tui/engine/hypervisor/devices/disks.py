@@ -22,6 +22,7 @@ from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.virtio.block import SECTOR
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
 from shyper_tui.engine.board.virtio.disk_server import quiet
+from shyper_tui.engine.board.virtio.disk_sync import DiskSync
 from shyper_tui.engine.hypervisor.definition import VmError
 from shyper_tui.engine.hypervisor.devices.daemon_disk import DaemonDisk, Registration
 from shyper_tui.engine.hypervisor.devices.disk_page import DiskCache, DiskPage, Translate
@@ -33,12 +34,13 @@ MAX_DAEMON_DISKS = 64
 @dataclass(slots=True)
 class MediatedDisk:
     """One place in the list. `owner` is whatever took the disk, None while it is free; `named`: a daemon's file names
-    it."""
+    it; `syncs`: how its writes are stored for good, None where a flush is nothing."""
 
     backing: Disk | DaemonDisk
     name: str
     owner: object | None = None
     named: bool = False
+    syncs: DiskSync | None = None
 
     @property
     def sectors(self) -> int:
@@ -90,10 +92,23 @@ class MediatedDisks:
                 warn(f"Add mediated disk {path} failed: it has {disk.size} bytes, not even one sector of {SECTOR}")
                 continue
             self._opened.append(disk)
-            self.disks.append(MediatedDisk(disk, str(path), named=True))
+            syncs = DiskSync(disk.flush) if writable else None
+            self.disks.append(MediatedDisk(disk, str(path), named=True, syncs=syncs))
 
-    def close(self) -> None:
-        """Close what `add_paths` opened."""
+    def set_patient(self, patient: bool) -> None:
+        """Whether the machine may wait for a sync. Any thread may call it: a machine that is to stop does not wait."""
+        for entry in list(self.disks):
+            if entry.syncs is not None:
+                entry.syncs.set_patient(patient)
+
+    def close(self, report: Callable[[str], None] = quiet) -> None:
+        """Store what was written for good, and close what `add_paths` opened."""
+        for entry in self.disks:
+            if entry.syncs is not None:
+                try:
+                    entry.syncs.close()
+                except OSError as error:
+                    report(f"{entry.name}: what guests have written may be lost: {error.strerror or error}")
         for disk in self._opened:
             disk.close()
 

@@ -13,6 +13,7 @@ from shyper_tui.engine.board.virtio.switch import Switch
 from shyper_tui.engine.hypervisor.definition import EmulatedDevice, VmError
 from shyper_tui.engine.hypervisor.devices.consoles import ConsoleHub
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.devices.flush import Post
 from shyper_tui.engine.hypervisor.layout import VIRTIO_LENGTH
 from shyper_tui.engine.hypervisor.vm import Vm
 
@@ -21,13 +22,15 @@ VENDOR_ID = 0x8888
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the devices of all VMs share. `log` takes lines for the log; without `timebase` nothing has a time limit."""
+    """What the devices of all VMs share. `log` takes lines for the log; without `timebase` nothing has a time limit.
+    `post` brings what other threads have done to the machine's; without it the machine waits for them."""
 
     switch: Switch
     consoles: ConsoleHub
     disks: MediatedDisks
     log: Callable[[str], None] = quiet
     timebase: Timebase | None = None
+    post: Post | None = None
 
 
 Builder = Callable[[Vm, EmulatedDevice, Environment], None]
