@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shyper_tui.engine.board.device import ManualTimebase
@@ -38,6 +38,9 @@ class LeakyBucket:
 
 @settings(max_examples=300, deadline=None)
 @given(steps=steps, more=st.booleans())
+@example(steps=[("spend", BURST - 10), ("ask", 0)], more=True)
+@example(steps=[("spend", 2 * BURST), ("ask", 0), ("pass", BURST + 100), ("spend", 10), ("ask", 0)], more=False)
+@example(steps=[("spend", 2 * BURST), ("ask", 0), ("pass", BURST + 100), ("spend", 30), ("ask", 0)], more=True)
 def test_it_rests_exactly_when_it_is_too_far_ahead(steps: list[tuple[str, int]], more: bool) -> None:
     timebase, bucket = ManualTimebase(), LeakyBucket()
     woken: list[int] = []

@@ -13,6 +13,7 @@ from shyper_tui.engine.board.virtio import mmio
 from shyper_tui.engine.board.virtio.entropy import Entropy
 from shyper_tui.engine.board.virtio.mmio import VirtioMmio
 from shyper_tui.engine.board.virtio.net import RECEIVEQ, TRANSMITQ, Frame, Net
+from shyper_tui.engine.board.virtio.queue import VirtQueue
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice
 from shyper_tui.engine.hypervisor.guest_memory import GuestMemory, RamRegion
 from shyper_tui.engine.machine import Machine
@@ -109,6 +110,14 @@ def test_a_queue_that_is_set_up_elsewhere_leaves_its_old_place_alone() -> None:
         drawer.go(**{name: address + 0x1000 for name, address in old.items()})
         assert drawer.queue.request(writable=[9]) == (9, b"\x5a" * 9)
         assert memory.read(old["used"], SIZES["used"]) == before
+
+
+def test_a_queue_that_is_looked_at_before_it_is_set_up() -> None:
+    drawer = Drawer(two_regions(), IPA)
+    with pytest.raises(BadAddress):
+        drawer.transport.queues[0].wants_interrupt()
+    drawer.go(**places())
+    assert drawer.queue.request(writable=[8]) == (8, b"\x5a" * 8)
 
 
 # Another VM's memory
@@ -253,41 +262,78 @@ class Coder:
         return hart.x[5]
 
 
-def test_code_in_the_used_ring_changes_when_the_device_writes_there(kind: Kind) -> None:
-    """The length that the device stores for 0x293 bytes is the instruction `addi x5, x0, 0`."""
+@pytest.mark.parametrize("element", [0, 8], ids=["first page", "last page"])
+def test_code_in_the_used_ring_changes_when_the_device_writes_there(kind: Kind, element: int) -> None:
+    """The length that the device stores for 0x293 bytes is the instruction `addi x5, x0, 0`. The area lies in two
+    pages, with 8 elements in each."""
     coder = Coder(kind, bytes)
-    length = coder.queue.used + 8
+    queue = Placed(coder.driver, 0, 16)
+    coder.driver.put(mmio.QueueReset, 1)
+    queue.place(desc=RINGS + 0x10000, avail=RINGS + 0x10800, used=RINGS + 0x11000 - 4 - 8 * 8)
+    for _ in range(element):
+        queue.request(writable=[8])
+    length = queue.used + 8 + 8 * element
     coder.machine.memory.write(length, struct.pack("<2I", 0x0010_0293, RETURN))  # addi x5, x0, 1
     assert coder.call(length) == 1
-    coder.queue.add(writable=[0x293])
-    coder.queue.notify()
+    queue.add(writable=[0x293])
+    queue.notify()
     assert coder.machine.memory.read_u32(length) == 0x293
+    assert coder.call(length) == 0
+
+
+def test_code_in_the_middle_of_a_used_ring_of_three_pages(kind: Kind) -> None:
+    coder = Coder(kind, bytes)
+    queue = VirtQueue(kind(coder.machine.memory), 0, 1024)
+    queue.desc, queue.driver, queue.device = RINGS + 0x10000, RINGS + 0x14000, RINGS + 0x15000
+    queue.check()
+    queue.ready = True
+    coder.machine.memory.write_u16(queue.driver + 2, 1)
+    queue.used_idx = 600
+    length = queue.device + 8 + 8 * 600
+    coder.machine.memory.write(length, struct.pack("<2I", 0x0010_0293, RETURN))
+    assert coder.call(length) == 1
+    chain = queue.pop()
+    assert chain is not None
+    assert queue.push(chain, 0x293)
     assert coder.call(length) == 0
 
 
 def test_code_in_the_event_index_changes_when_the_device_asks_for_a_notification(kind: Kind) -> None:
     """After the first chain the device stores 1 there, which is C.NOP."""
     coder = Coder(kind, bytes)
+    coder.queue.request(writable=[8])
     event = coder.queue.used + 4 + 8 * coder.queue.size
     coder.machine.memory.write(event, struct.pack("<2H", 0x4285, C_RETURN))  # c.li x5, 1
     assert coder.call(event) == 1
-    coder.queue.request(writable=[8])
+    coder.queue.notify()  # there is nothing, and the device says so once more
     assert coder.machine.memory.read_u16(event) == 1
     assert coder.call(event) == 7
 
 
-@pytest.mark.parametrize("before", [0, 0x100], ids=["one page", "page after page"])
-def test_code_in_a_buffer_changes_when_the_device_fills_it(kind: Kind, before: int) -> None:
-    """The buffer ends, or begins, in the page that holds the code."""
-    made = struct.pack("<2I", 0x0020_0293, RETURN)  # addi x5, x0, 2
-    coder = Coder(kind, lambda size: bytes(before) + made)
+@pytest.mark.parametrize(
+    ("place", "before", "after"),
+    [(RINGS + 0x8000, 0, 0), (RINGS + 0x8000, 0x100, 0), (RINGS + 0x9000 - 8, 0, 0x100)],
+    ids=["one page", "last page", "first page"],
+)
+def test_code_in_a_buffer_changes_when_the_device_fills_it(kind: Kind, place: int, before: int, after: int) -> None:
+    made = bytes(before) + struct.pack("<2I", 0x0020_0293, RETURN) + bytes(after)  # addi x5, x0, 2
+    coder = Coder(kind, lambda size: made)
     memory = coder.machine.memory
-    place = RINGS + 0x8000
     memory.write(place, struct.pack("<2I", 0x0010_0293, RETURN))
     assert coder.call(place) == 1
-    head = coder.queue.add(writable=[before + len(made)])
+    head = coder.queue.add(writable=[len(made)])
     memory.write_u64(coder.queue.desc + 16 * head, place - before)
     coder.queue.notify()
+    assert coder.call(place) == 2
+
+
+def test_code_in_the_middle_of_what_is_written_changes(kind: Kind) -> None:
+    coder = Coder(kind, bytes)
+    place = RINGS + 0x8000
+    coder.machine.memory.write(place, struct.pack("<2I", 0x0010_0293, RETURN))
+    assert coder.call(place) == 1
+    made = struct.pack("<2I", 0x0020_0293, RETURN)
+    kind(coder.machine.memory).write(place - 0x800, bytes(0x800) + made + bytes(0x1000))
     assert coder.call(place) == 2
 
 
