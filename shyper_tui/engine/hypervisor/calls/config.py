@@ -183,7 +183,7 @@ def upload_kernel(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     size = min(size, max(0, image_size - offset))
     if size > MAX_CHUNK:
         raise RefusedError(f"a piece of {size} bytes is too large, {MAX_CHUNK} are possible")
-    piece = look(vm.memory, hypervisor.platform.memory, buffer, size) if size else b""
+    piece = look(vm.memory, buffer, size) if size else b""
     hypervisor.manager.upload(vm_id, offset, piece, image_size)
     return 0
 
