@@ -28,7 +28,12 @@ from shyper_tui.bench.qemu import Qemu
 DONE = b"BENCH-DONE"
 RUN = "run=linux-bench"
 """On Linux' command line: what its first process starts when it is ready."""
-PINGS = 1000
+PINGS = (
+    ("", "-A -c 1000"),  # the guests come to rest after their start, and the ways get warm
+    ("ping", "-A -c 1000"),
+    ("ping_apart", "-i 0.1 -c 30"),
+)
+"""What is pinged, one after the other, and the operation that its mean is; none: it does not count."""
 _RESULT = re.compile(r"result (\w+) (\d+) (\d+)")
 _PING = re.compile(r"round-trip min/avg/max = [\d.]+/([\d.]+)/[\d.]+ ms")
 
@@ -110,8 +115,9 @@ def measure(
 def results(output: str) -> Times:
     """What a scenario printed: microseconds by operation."""
     found = {name: int(nanoseconds) / int(count) / 1000 for name, count, nanoseconds in _RESULT.findall(output)}
-    for milliseconds in _PING.findall(output):
-        found["ping"] = float(milliseconds) * 1000
+    for (name, _), milliseconds in zip(PINGS, _PING.findall(output), strict=False):
+        if name:
+            found[name] = float(milliseconds) * 1000
     return found
 
 
@@ -121,12 +127,13 @@ def _keep(times: Times, new: Times) -> None:
 
 
 def _ping() -> tuple[str, ...]:
-    """The managing VM's Linux pings the Linux of the first guest, one ping after the other.
+    """The managing VM's Linux pings the Linux of the first guest: again as soon as it is answered, then now and then.
 
     The mean counts: a guest's clock follows the host's in small jumps, so that single times say little.
     """
-    command = f"vm0:ping -A -q -c {PINGS} 10.0.0.2"
-    steps = ("--until", "vm0:GUEST-READY", "--until", "vm1:GUEST-READY", "--send", command, "--until", "vm0:round-trip")
+    steps = ["--until", "vm0:GUEST-READY", "--until", "vm1:GUEST-READY"]
+    for _, options in PINGS:
+        steps += ["--send", f"vm0:ping -q {options} 10.0.0.2", "--until", "vm0:round-trip"]
     return module("shyper_tui.cli", "run", "--headless", "--clock", "wall", "--timeout", "120", *steps)
 
 

@@ -191,7 +191,15 @@ def plic_read(b: LlvmBuilder, plic: Value, offset: Value) -> None:
         with b.if_(contexts.ult(context + 1)):
             b.ret(UNANSWERED)
         b.ret(b.host_load(_row(plic, context) + place, at.ENABLE, 32).zext())
-    b.ret(UNANSWERED)
+    with b.if_(offset.uge(at.PENDING_REGISTERS)):
+        place = offset - at.PENDING_REGISTERS
+        with b.if_(place.uge(at.SET_SIZE)):
+            b.ret(0)
+        b.ret(b.host_load(plic + place, at.PENDING, 32).zext())
+    source = offset >> 2
+    with b.if_(b.host_load(plic, at.SOURCES).ult(source)):
+        b.ret(0)
+    b.ret(b.host_load(plic + (source << 3), at.PRIORITY))
 
 
 @native("plic offset value")
