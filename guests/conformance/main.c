@@ -8,23 +8,8 @@
 #include "steps.h"
 #include "string.h"
 #include "uart.h"
-#include "virtio_console.h"
-
-static struct virtio_console console;
-
-static void typed(struct virtio_console *from, const char *data, size_t count)
-{
-    (void)from;
-    for (size_t i = 0; i < count; i++)
-        console_receive(data[i]);
-}
-
-static void console_send(const char *data, size_t count)
-{
-    virtio_console_send(&console, data, count);
-}
-
-static const struct console_device virtio_console_device = {"virtio console", console_send, NULL};
+#include "virtio.h"
+#include "virtio_shell.h"
 
 static const struct {
     const char *name;
@@ -60,10 +45,8 @@ static void open_console(void *unused)
     }
     for (unsigned i = 0; i < machine.virtio_count; i++)
         if (virtio_probe(machine.virtio[i].base) == VIRTIO_CONSOLE &&
-            virtio_console_open(&console, machine.virtio[i].base, machine.virtio[i].irq, typed)) {
-            console_select(&virtio_console_device);
+            virtio_shell_open(machine.virtio[i].base, machine.virtio[i].irq))
             return;
-        }
 }
 
 void main(uint64_t hart_id, const void *tree)

@@ -8,26 +8,12 @@
 #include "probes.h"
 #include "shell.h"
 #include "uart.h"
+#include "virtio.h"
 #include "virtio_block.h"
-#include "virtio_console.h"
 #include "virtio_net.h"
+#include "virtio_shell.h"
 
-static struct virtio_console console;
 static bool console_present;
-
-static void typed(struct virtio_console *from, const char *data, size_t count)
-{
-    (void)from;
-    for (size_t i = 0; i < count; i++)
-        console_receive(data[i]);
-}
-
-static void console_send(const char *data, size_t count)
-{
-    virtio_console_send(&console, data, count);
-}
-
-static const struct console_device virtio_console_device = {"virtio console", console_send, NULL};
 
 static void open_devices(void *unused)
 {
@@ -36,7 +22,7 @@ static void open_devices(void *unused)
         uint64_t base = machine.virtio[i].base;
         uint32_t irq = machine.virtio[i].irq, id = virtio_probe(base);
         if (id == VIRTIO_CONSOLE && !console_present)
-            console_present = virtio_console_open(&console, base, irq, typed);
+            console_present = virtio_shell_open(base, irq);
         else if (id == VIRTIO_BLOCK && !block_present())
             block_open(base, irq);
         else if (id == VIRTIO_NET && !net_device_present())
@@ -53,9 +39,7 @@ void main(uint64_t hart_id, const void *tree)
     plic_init();
     timer_init();
     bool devices_fine = guarded_call(open_devices, NULL);
-    if (console_present) {
-        console_select(&virtio_console_device);
-    } else if (machine.uart_base) {
+    if (!console_present && machine.uart_base) {
         uart_init(machine.uart_base, machine.uart_irq);
         console_select(&uart_console);
     }

@@ -10,7 +10,7 @@
 #include "shell.h"
 #include "string.h"
 #include "virtio.h"
-#include "virtio_console.h"
+#include "virtio_shell.h"
 
 static const struct attack attacks[] = {
     {"hypercalls", "all numbers, any argument", attack_hypercalls},
@@ -53,8 +53,6 @@ static const struct attack attacks[] = {
 
 static const struct attack *chosen;
 static volatile bool over;
-static struct virtio_console console;
-
 static void round_of(void *unused)
 {
     (void)unused;
@@ -106,29 +104,13 @@ static void attack(int argc, char **argv)
 
 static const struct command commands[] = {{"attack", "NAME [MILLISECONDS]", "try to do harm", attack}, {0}};
 
-static void typed(struct virtio_console *from, const char *data, size_t count)
-{
-    (void)from;
-    for (size_t i = 0; i < count; i++)
-        console_receive(data[i]);
-}
-
-static void console_send(const char *data, size_t count)
-{
-    virtio_console_send(&console, data, count);
-}
-
-static const struct console_device device = {"virtio console", console_send, NULL};
-
 static void open_console(void *unused)
 {
     (void)unused;
     for (unsigned i = 0; i < machine.virtio_count; i++)
         if (virtio_probe(machine.virtio[i].base) == VIRTIO_CONSOLE &&
-            virtio_console_open(&console, machine.virtio[i].base, machine.virtio[i].irq, typed)) {
-            console_select(&device);
+            virtio_shell_open(machine.virtio[i].base, machine.virtio[i].irq))
             return;
-        }
 }
 
 static const struct attack *asked_for(const char *bootargs)
