@@ -19,6 +19,7 @@ from shyper_tui.engine.board.memory import RamMemory
 from shyper_tui.engine.board.memory_map import RAM_BASE
 from shyper_tui.engine.board.virtio.disk import Disk
 from shyper_tui.engine.clock import Clock, VirtualClock
+from shyper_tui.engine.core import records
 from shyper_tui.engine.hart.direct.windows import DirectWindows
 from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.hart.fields import Cause, Mstatus
@@ -74,6 +75,7 @@ class Machine:
     ) -> None:
         self.clock = clock or VirtualClock()
         self.host = HostMemory(RAM_BASE, ram_size, harts)
+        self._latest_time = self.host.shared.word(records.SHARED_TIME)
         self.power: tuple[PowerEvent, int] | None = None
         self._on_power = on_power
         self._events: list[tuple[int, int, Event]] = []
@@ -128,8 +130,10 @@ class Machine:
 
     # time
     def now(self) -> int:
-        """mtime in ticks of 100 ns (`Timebase`)."""
-        return self.clock.ticks(self._current.cycle if self._current else self.cycle)
+        """mtime in ticks of 100 ns (`Timebase`): no less than any hart has read."""
+        latest = self._latest_time
+        latest.value = max(latest.value, self.clock.ticks(self._current.cycle if self._current else self.cycle))
+        return latest.value
 
     def call_at(self, tick: int, callback: Callable[[], None]) -> Event:
         """Calls `callback` at the first turn that begins at or after `tick` (`Timebase`)."""

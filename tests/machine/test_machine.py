@@ -149,6 +149,25 @@ def test_a_sleeping_harts_timer_ends_the_others_long_turn() -> None:
     assert not first.idle
 
 
+def test_time_never_goes_back_from_one_hart_to_another() -> None:
+    """Each compares the time with what the other has read last, which may have been at the end of its turn."""
+    code = (
+        0xC010_22F3,  # rdtime t0
+        0x0005_3303,  # ld t1, 0(a0)
+        0x0062_F463,  # bgeu t0, t1, 8
+        0x0013_8393,  # addi t2, t2, 1
+        0x0055_3023,  # sd t0, 0(a0)
+        0xFEDF_F06F,  # j -20
+    )
+    made = machine(*code, harts=3)
+    for hart in made.harts:
+        hart.x[10] = RAM_BASE + 0x1000
+    for _ in range(10):
+        made.run_round()
+        assert made.now() >= int.from_bytes(made.memory.read(RAM_BASE + 0x1000, 8), "little")
+    assert [hart.x[7] for hart in made.harts] == [0, 0, 0]
+
+
 def test_nothing_to_wait_for_ends_with_a_post_from_another_thread() -> None:
     made = machine(WFI, LOOP)
     threading.Timer(0.05, lambda: made.post(made.stop)).start()

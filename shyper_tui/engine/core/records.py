@@ -31,6 +31,8 @@ STORES_BEFORE_DROP = 64
 
 # words shared by all harts
 SHARED_NEXT, SHARED_END, SHARED_FREE, SHARED_RETIRED = 0, 8, 16, 24
+SHARED_TIME = 32
+"""The latest time that a hart has read (`hart.shared_time`)."""
 SHARED_SIZE = 64
 
 REACH = 24

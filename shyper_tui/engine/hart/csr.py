@@ -143,7 +143,7 @@ def _retired(b: Builder, now: Value) -> Value:
 
 
 def _read_time(b: Builder, now: Value) -> Value:
-    return b.call("ticks", now) + (b.s.virt != 0).select(b.s.htimedelta, 0)
+    return b.call("observed_time", b.call("ticks", now)) + (b.s.virt != 0).select(b.s.htimedelta, 0)
 
 
 def _write_cycle(b: Builder, value: Value, now: Value) -> int:

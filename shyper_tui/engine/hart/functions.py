@@ -54,10 +54,16 @@ def python_functions(environment: dict[str, Any], only: tuple[str, ...] = ()) ->
     space: dict[str, Any] = dict(pysource.ENVIRONMENT)
     for name in NATIVE_ONLY:
         space[name] = _nothing_cached
+    space["observed_time"] = _own_time
     space.update(environment)
     chosen = [FUNCTIONS[name] for name in only] if only else FUNCTIONS.values()
     exec("\n".join(function.python() for function in chosen), space)
     return space
+
+
+def _own_time(state: Any, mtime: int) -> int:
+    """The Python forms know a single hart."""
+    return mtime
 
 
 def _nothing_cached(*arguments: Any) -> int:
