@@ -12,6 +12,7 @@ from shyper_tui.engine import vm_counters
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmDefinition
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
+from shyper_tui.engine.machine import TURN_CALLED
 from shyper_tui.engine.snapshots import vcpu_snapshot
 from tests.fuzz.puppet import TROUBLE
 from tests.hypervisor.station import RAM_BASE, Station, guest
@@ -19,15 +20,17 @@ from tests.hypervisor.station import RAM_BASE, Station, guest
 HOSTILE = (Path(__file__).parents[1] / "programs" / "hostile.elf").read_bytes()
 MVM, ATTACKER, NEAR, FAR = range(4)
 PROMPTS = {MVM: b"mvm# ", NEAR: b"gvm# ", FAR: b"gvm# "}
+MILLISECOND = 100_000  # cycles
 WINDOW = 200
 """Milliseconds for which the neighbours count what they get done."""
 REVIVAL = 10
 """Milliseconds after which an attacker that ended is booted again."""
 LOG_LINES = 200
 """Most lines that an attack may leave in the log in this time."""
+AHEAD = TURN_CALLED / (WINDOW * MILLISECOND)
+"""FAR's window may end early by a turn: the time is what the hart that is furthest ahead has come to."""
 UNDISTURBED = {"net-flood": 0.95}
 """What is left to a neighbour on another core: all its time, but frames to everyone are everyone's work."""
-MILLISECOND = 100_000  # cycles
 PATTERN_AT, PATTERN = 32 << 20, bytes(range(256)) * (16 << 10)
 
 ATTACKS = [
@@ -154,7 +157,7 @@ def test_neighbours_keep_their_share_and_their_data(neighbourhood: Neighbourhood
     rounds = neighbourhood.rounds()
     neighbourhood.look_at(attacker)
     assert rounds[NEAR] >= 0.9 * quiet[NEAR] / 2
-    assert rounds[FAR] >= UNDISTURBED.get(attack, 0.999) * quiet[FAR]
+    assert rounds[FAR] >= UNDISTURBED.get(attack, 0.999) * quiet[FAR] * (1 - AHEAD)
     assert neighbourhood.command(MVM, "echo still here") == "still here\n"
     assert "1 received" in neighbourhood.command(MVM, "ping 10.0.0.3 1")
     assert "vm id [1] name: guest-1" in neighbourhood.command(MVM, "shyper vm list")

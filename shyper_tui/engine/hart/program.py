@@ -78,11 +78,13 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
     from shyper_tui.engine.core.llvm import METADATA
 
     from .all_functions import FUNCTIONS, NATIVE
+    from .direct.dispatch import DECLARATIONS as CLOCK
     from .handlers import emit_handlers
     from .state import LAYOUT
 
     table = HandlerTable()
-    parts = ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\ndeclare i64 @llvm.cttz.i64(i64, i1)\n", DECLARATIONS]
+    intrinsics = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\ndeclare i64 @llvm.cttz.i64(i64, i1)\n"
+    parts = [intrinsics, DECLARATIONS, CLOCK]
     parts += [function.native() for function in FUNCTIONS.values()]
     parts += NATIVE
     parts.append(emit_decoder(LAYOUT, table))

@@ -24,12 +24,31 @@ def direct_window(b: LlvmBuilder, table: Value, address: Value) -> None:
     b.ret(0)
 
 
+CLOCK_MONOTONIC = 1
+DECLARATIONS = "declare i32 @clock_gettime(i32, ptr)\n"
+
+
+@native()
+def host_nanoseconds(b: LlvmBuilder) -> None:
+    """The host's monotonic clock."""
+    time = b.name("alloca { i64, i64 }")
+    b.name(f"call i32 @clock_gettime(i32 {CLOCK_MONOTONIC}, ptr {time})")
+    b.ret(b.peek(time) * 1_000_000_000 + b.peek(b.gep(time, 8)))
+
+
+def _account(b: LlvmBuilder, table: Value, begin: Value, count: int, time: int) -> None:
+    """One more access was answered, which began at `begin`."""
+    b.host_store(table, b.host_load(table, count) + 1, count)
+    b.host_store(table, b.host_load(table, time) + (b.call("host_nanoseconds") - begin), time)
+
+
 @native("table address")
 def direct_read(b: LlvmBuilder, table: Value, address: Value) -> None:
     """The register of 32 bits at `address`, or UNANSWERED."""
     entry = b.call("direct_window", table, address)
     with b.if_(entry == 0):
         b.ret(at.UNANSWERED)
+    begin = b.call("host_nanoseconds")
     offset, state = address - b.host_load(entry, at.BASE), b.host_load(entry, at.STATE)
     value = b.variable(at.UNANSWERED)
     with b.if_(b.host_load(entry, at.KIND) == at.PLIC):
@@ -37,7 +56,7 @@ def direct_read(b: LlvmBuilder, table: Value, address: Value) -> None:
     with b.else_():
         value.value = b.call("virtio_read", state, offset)
     with b.if_(value.value != at.UNANSWERED):
-        b.host_store(table, b.host_load(table, at.LOADS) + 1, at.LOADS)
+        _account(b, table, begin, at.LOADS, at.LOAD_TIME)
     b.ret(value.value)
 
 
@@ -47,6 +66,7 @@ def direct_write(b: LlvmBuilder, table: Value, address: Value, value: Value) -> 
     entry = b.call("direct_window", table, address)
     with b.if_(entry == 0):
         b.ret(0)
+    begin = b.call("host_nanoseconds")
     offset, state = address - b.host_load(entry, at.BASE), b.host_load(entry, at.STATE)
     done = b.variable(0)
     with b.if_(b.host_load(entry, at.KIND) == at.PLIC):
@@ -54,5 +74,5 @@ def direct_write(b: LlvmBuilder, table: Value, address: Value, value: Value) -> 
     with b.else_():
         done.value = b.call("virtio_write", state, offset, value & 0xFFFF_FFFF)
     with b.if_(done.value != 0):
-        b.host_store(table, b.host_load(table, at.STORES) + 1, at.STORES)
+        _account(b, table, begin, at.STORES, at.STORE_TIME)
     b.ret(done.value)

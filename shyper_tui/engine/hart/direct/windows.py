@@ -43,6 +43,16 @@ class DirectWindows:
         """Stores that native code has answered."""
         return self._words[at.STORES // 8]
 
+    @property
+    def load_time(self) -> int:
+        """Nanoseconds of the host that those loads took."""
+        return self._words[at.LOAD_TIME // 8]
+
+    @property
+    def store_time(self) -> int:
+        """Nanoseconds of the host that those stores took."""
+        return self._words[at.STORE_TIME // 8]
+
     def add(self, base: int, length: int, device: DirectDevice) -> None:
         """`device` answers at `base .. base + length`, and nothing else does."""
         number = self._words[at.WINDOWS // 8]

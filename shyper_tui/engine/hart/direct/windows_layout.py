@@ -4,7 +4,9 @@ from __future__ import annotations
 
 WINDOWS, LOADS, STORES = 0, 8, 16
 """How many windows there are; how many loads and stores were answered."""
-ENTRIES = 24
+LOAD_TIME, STORE_TIME = 24, 32
+"""Nanoseconds of the host that they took."""
+ENTRIES = 40
 BASE, LENGTH, KIND, STATE = 0, 8, 16, 24
 ENTRY_SIZE = 32
 MOST = 31

@@ -23,32 +23,36 @@ class ExitRow:
 
 
 class ExitStatistics:
-    """Exits of one VM by cause. `times` (nanoseconds of the host) are by place (`KINDS`).
+    """Exits of one VM by cause. Guest-page faults that native code answers (`direct`) count like others."""
 
-    Guest-page faults that native code answers (`direct`) count like others. They take less time than it takes to
-    measure it, so they add none.
-    """
-
-    __slots__ = ("_counts", "_direct", "times")
+    __slots__ = ("_counts", "_direct", "_times")
 
     def __init__(self, direct: DirectWindows) -> None:
         self._counts = [0] * KINDS
-        self.times = [0] * KINDS
+        self._times = [0] * KINDS
         self._direct = direct
 
     def add(self, cause: int, nanoseconds: int) -> None:
         """One more exit with this scause. Runs at every exit, so it only adds to two lists."""
         place = cause & 31 | cause >> 58 & 32
         self._counts[place] += 1
-        self.times[place] += nanoseconds
+        self._times[place] += nanoseconds
 
     @property
     def counts(self) -> list[int]:
-        """Exits by place."""
+        """Exits by place (`KINDS`)."""
         counts = list(self._counts)
         counts[Cause.LOAD_GUEST_PAGE] += self._direct.loads
         counts[Cause.STORE_GUEST_PAGE] += self._direct.stores
         return counts
+
+    @property
+    def times(self) -> list[int]:
+        """Nanoseconds of the host that they took, by place (`KINDS`)."""
+        times = list(self._times)
+        times[Cause.LOAD_GUEST_PAGE] += self._direct.load_time
+        times[Cause.STORE_GUEST_PAGE] += self._direct.store_time
+        return times
 
     def count(self, cause: int) -> int:
         """Exits with this scause so far."""
