@@ -19,17 +19,22 @@ static bool known(uint64_t id)
     return false;
 }
 
-static bool started(uint64_t id)
+static bool in_state(uint64_t id, uint64_t state)
 {
     struct sbi_result status = sbi_hart_status(id);
-    return !status.error && status.value == SBI_HSM_STARTED;
+    return !status.error && status.value == state;
 }
 
-/* Whether hart *id reached the state that was asked for. Asked again every millisecond: HSM has no interrupt for it. */
-static bool wait_state(uint64_t id, bool wanted)
+static bool started(uint64_t id)
+{
+    return in_state(id, SBI_HSM_STARTED);
+}
+
+/* Whether the hart reached the state that was asked for. Asked again every millisecond: HSM has no interrupt for it. */
+static bool wait_state(uint64_t id, uint64_t wanted)
 {
     for (int i = 0; i < 1000 && !console_interrupted(); i++) {
-        if (started(id) == wanted)
+        if (in_state(id, wanted))
             return true;
         uint64_t until = time_now() + milliseconds(1);
         wait_for(console_has_input, NULL, until);
@@ -43,7 +48,7 @@ static void start(uint64_t id)
     if (error)
         printf("hart %lu: %s\n", id, sbi_error_name(error));
     else
-        printf("hart %lu %s\n", id, wait_state(id, true) ? "started" : "does not start");
+        printf("hart %lu %s\n", id, wait_state(id, SBI_HSM_STARTED) ? "started" : "does not start");
 }
 
 static void stop(uint64_t id)
@@ -57,7 +62,7 @@ static void stop(uint64_t id)
     }
     harts[id].stop_asked = true;
     sbi_send_ipi(id);
-    printf("hart %lu %s\n", id, wait_state(id, false) ? "stopped" : "does not stop");
+    printf("hart %lu %s\n", id, wait_state(id, SBI_HSM_STOPPED) ? "stopped" : "does not stop");
 }
 
 void hart(int argc, char **argv)
