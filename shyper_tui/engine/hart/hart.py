@@ -234,14 +234,6 @@ class Hart:
     def waiting(self) -> bool:
         return self.get("waiting") != 0
 
-    @property
-    def idle(self) -> bool:
-        """Waits, and nothing that is pending now ends the waiting (another hart may just have sent an interrupt)."""
-        waiting = self.get("waiting")
-        if waiting == IN_PYTHON:
-            return not self.native["interrupt_to_take"](self.address, self.cycle)
-        return waiting != 0 and not self.pending_interrupts & self.get("mie")
-
     def set_line(self, bit: int, level: bool) -> None:
         """Drives an interrupt input: 3 MSIP, 9 SEIP, 11 MEIP."""
         lines = self.get("lines")
