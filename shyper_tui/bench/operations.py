@@ -29,8 +29,8 @@ OPERATIONS = (
     Operation("pipe_ping_pong", "pipe ping-pong between processes", 116, goal_ratio=1.15),
     Operation("fork_wait", "fork and wait", 1157, goal_ratio=1.15),
     Operation("usleep_1ms", "sleep of 1 ms", 10200),
-    Operation("ping", "ping from the managing VM to a guest (mean)", 2300, goal=500),
-    Operation("ping_apart", "the same, when nothing was done for 100 ms", 2300),
+    Operation("ping", "pings from the managing VM, one after the other", 2300, goal=500),
+    Operation("ping_apart", "a ping when nothing was done for 100 ms", 2300, goal=500),
     Operation("create_1gib", "creation of a VM with 1 GiB", 50_000, goal=50_000),
     Operation("remove_pause", "longest pause while a full VM of 1 GiB is removed", 2_200_000, goal=10_000),
 )

@@ -28,7 +28,7 @@ CONFIG = 0x100
 MagicValue, Version, DeviceID, VendorID = 0x000, 0x004, 0x008, 0x00C
 DeviceFeatures, DeviceFeaturesSel, DriverFeatures, DriverFeaturesSel = 0x010, 0x014, 0x020, 0x024
 QueueSel, QueueNumMax, QueueNum, QueueReady, QueueNotify = 0x030, 0x034, 0x038, 0x044, 0x050
-InterruptStatus, InterruptACK, Status = 0x060, 0x064, 0x070
+InterruptStatus, InterruptACK, Status = virtio_layout.InterruptStatus, virtio_layout.InterruptACK, 0x070
 QueueDescLow, QueueDescHigh, QueueDriverLow, QueueDriverHigh, QueueDeviceLow, QueueDeviceHigh = (
     0x080, 0x084, 0x090, 0x094, 0x0A0, 0x0A4,
 )  # fmt: skip
@@ -181,8 +181,7 @@ class VirtioMmio:
             self.fail(f"queue {queue.index}: {error}")
             return
         if wanted:
-            self.interrupt_status |= USED_BUFFER
-            self._line(True)
+            self._interrupt(USED_BUFFER)
 
     def config_changed(self) -> None:
         """See `Transport.config_changed`."""

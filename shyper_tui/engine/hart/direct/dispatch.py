@@ -8,6 +8,9 @@ from shyper_tui.engine.isa.value import Value
 
 from . import windows_layout as at
 
+CLOCK_MONOTONIC = 1
+DECLARATIONS = "declare i32 @clock_gettime(i32, ptr)\n"
+
 
 @native("table address")
 def direct_window(b: LlvmBuilder, table: Value, address: Value) -> None:
@@ -22,10 +25,6 @@ def direct_window(b: LlvmBuilder, table: Value, address: Value) -> None:
             b.ret(entry.value)
         entry.value = entry.value + at.ENTRY_SIZE
     b.ret(0)
-
-
-CLOCK_MONOTONIC = 1
-DECLARATIONS = "declare i32 @clock_gettime(i32, ptr)\n"
 
 
 @native()
