@@ -66,9 +66,7 @@ class ConsoleStep(StepType):
 @click.option("--send", type=ConsoleStep("send"), multiple=True, metavar="TEXT", help="Then type TEXT and Enter.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Give up after S seconds.")
 @click.pass_context
-def command(
-    ctx: click.Context, /, headless: bool, timeout: float | None, until: Any, send: Any, **board: Any
-) -> None:
+def command(ctx: click.Context, /, headless: bool, timeout: float | None, until: Any, send: Any, **board: Any) -> None:
     """Run any kernel, firmware or hypervisor on the bare machine: the board of QEMU's `virt`, RV64GC with the H
     extension.
 

@@ -32,9 +32,7 @@ def command(ctx: click.Context, socket: str | None) -> None:
 
 
 @command.command("daemon")
-@click.argument(
-    "file", metavar="[CONFIG]", default=DEFAULT_DAEMON_FILE, type=click.Path(exists=True, dir_okay=False)
-)
+@click.argument("file", metavar="[CONFIG]", default=DEFAULT_DAEMON_FILE, type=click.Path(exists=True, dir_okay=False))
 @json_option
 @click.pass_context
 def daemon(ctx: click.Context, file: str, as_json: bool) -> None:

@@ -18,9 +18,7 @@ def check_consoles(config: VmConfig, around: Surroundings, report: Report) -> No
     _check_cmdline(config, report)
 
 
-def _check_console(
-    config: VmConfig, device: EmulatedDevice, path: str, around: Surroundings, report: Report
-) -> None:
+def _check_console(config: VmConfig, device: EmulatedDevice, path: str, around: Surroundings, report: Report) -> None:
     where = f"{path}.cfg_list"
     if len(device.cfg_list) < 2:
         message = "The cfg_list of a console must be the peer's VM id and the address of its console."

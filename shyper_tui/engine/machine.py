@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 
+from shyper_tui.engine.board.alarm import Alarm
 from shyper_tui.engine.board.board import Board
 from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.board.finisher import PowerEvent
@@ -43,6 +44,7 @@ the host's time from the other harts' turns."""
 
 M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
+
 
 class Event:
     """A device's call at a tick."""
@@ -79,6 +81,7 @@ class Machine:
         self.power: tuple[PowerEvent, int] | None = None
         self._on_power = on_power
         self._events: list[tuple[int, int, Event]] = []
+        self.alarm = Alarm()
         self._order = itertools.count()
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake = threading.Event()
@@ -144,11 +147,15 @@ class Machine:
     def _next_event(self) -> int | None:
         while self._events and self._events[0][2].callback is None:
             heapq.heappop(self._events)
-        return self._events[0][0] if self._events else None
+        tick = min(self._events[0][0] if self._events else NEVER, self.alarm.tick)
+        return tick if tick != NEVER else None
 
     def _run_events(self) -> None:
         now = self.clock.ticks(self.cycle)
         while (tick := self._next_event()) is not None and tick <= now:
+            if tick == self.alarm.tick:
+                self.alarm.ring(now)
+                continue
             callback = heapq.heappop(self._events)[2].callback
             if callback:
                 callback()
@@ -266,6 +273,8 @@ class Machine:
                 self._mmio_load(hart)
             elif reason == _MMIO_STORE:
                 self._mmio_store(hart)
+            elif reason == _CALLED:
+                pass
             elif self._slow.step(hart):
                 self._software_trap(hart)
             called = interrupted_by(own)
@@ -407,6 +416,7 @@ def _pass_cycles(hart: Hart, cycles: int) -> None:
 _word: Callable[[str], int] = LAYOUT.index
 _WAITING = _word("waiting")
 _SLICE, _TRAP, _MMIO_LOAD, _MMIO_STORE = map(int, (Reason.SLICE, Reason.TRAP, Reason.MMIO_LOAD, Reason.MMIO_STORE))
+_CALLED = int(Reason.CALLED)
 _PRV, _M = _word("prv"), 3
 _SKIPPED = _word("skipped")
 _EXIT_PA, _EXIT_SIZE, _EXIT_VALUE = _word("exit_pa"), _word("exit_size"), _word("exit_value")

@@ -45,9 +45,7 @@ class Station(Driver):
     ) -> None:
         self.mac = mac(number)
         self.net = Net(self.mac, features=features, backlog=backlog, timebase=timebase, sent_length=sent_length)
-        self.port = switch.attach(
-            f"station {number}", self.net.deliver, mac=self.mac if known else None, vm=vm
-        )
+        self.port = switch.attach(f"station {number}", self.net.deliver, mac=self.mac if known else None, vm=vm)
         self.net.port = self.port
         super().__init__(self.net)
         self.start()

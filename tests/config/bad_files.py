@@ -1,10 +1,10 @@
 """The files in `bad/`: each has one mistake; `//!` lines at its top say what is found where, and how it is checked.
 
-    //! 12:34 error[bad-hex]       line:column severity[code] of each finding
-    //! mvm FILE                   the managing VM's file
-    //! beside FILE                another file that is checked before this one
-    //! as mvm                     this is a managing VM's file
-    //! cores N                    on a machine with N cores
+//! 12:34 error[bad-hex]       line:column severity[code] of each finding
+//! mvm FILE                   the managing VM's file
+//! beside FILE                another file that is checked before this one
+//! as mvm                     this is a managing VM's file
+//! cores N                    on a machine with N cores
 """
 
 from __future__ import annotations

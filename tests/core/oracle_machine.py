@@ -229,8 +229,5 @@ def elf(images: dict[int, bytes]) -> bytes:
     rows += section.pack(9, 3, 0, 0, *places[1], 0, 0, 1, 0)
     rows += section.pack(17, 3, 0, 0, *places[2], 0, 0, 1, 0)
     identity = b"\x7fELF\2\1\1" + bytes(9)
-    header = identity + struct.pack(
-        "<HHIQQQIHHHHHH", 2, 243, 1, BASE, 64, at + len(body), 5, 64, 56, count, 64, 4, 3
-    )
+    header = identity + struct.pack("<HHIQQQIHHHHHH", 2, 243, 1, BASE, 64, at + len(body), 5, 64, 56, count, 64, 4, 3)
     return header + headers + body + rows
-

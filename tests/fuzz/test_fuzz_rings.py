@@ -56,7 +56,7 @@ block_header = st.builds(
     mostly(st.integers(0, 8), numbers(8191, 8192)),
 )
 small = st.one_of(st.integers(0, 80), st.integers(0, 0xFFFF))
-MACS = [b"\xff" * 12, bytes.fromhex("7456aa0f47d07456aa0f47d1"), bytes.fromhex("333300000001" "7456aa0f47d1")]
+MACS = [b"\xff" * 12, bytes.fromhex("7456aa0f47d07456aa0f47d1"), bytes.fromhex("3333000000017456aa0f47d1")]
 IP = bytes.fromhex("08004500003000000000400600000a0000020a0000010014001500000000000000005010000000000000")
 frame_header = st.builds(
     lambda flags, gso, one, two, three, four, macs: struct.pack("<BBHHHHH", flags, gso, one, two, three, four, 0)

@@ -160,6 +160,7 @@ def test_an_accessed_bit_set_by_hardware_in_a_page_of_code(bench: Bench) -> None
     csr = bench.hart.csr
     csr.mstatus = 0
     csr.mtvec = VECTORS["M"]
+
     def illegal_at() -> int:
         bench.enter(Mode.M, entry)
         bench.run()

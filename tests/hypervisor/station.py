@@ -82,8 +82,11 @@ class Station:
         end = self.machine.cycle + cycles
         while not condition():
             assert self.machine.cycle < end, "\n".join(
-                ["the condition was not reached", *self.log[-20:], *(repr(bytes(c[-400:])) for c in
-                self.consoles.values())]
+                [
+                    "the condition was not reached",
+                    *self.log[-20:],
+                    *(repr(bytes(c[-400:])) for c in self.consoles.values()),
+                ]
             )
             self.machine.run_round(end)
 

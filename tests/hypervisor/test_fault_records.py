@@ -56,8 +56,7 @@ def test_a_load_from_nowhere_is_recorded_with_what_should_be_there() -> None:
     assert record.instruction == word("lw", rd=A0, rs1=A1, imm=0x10)
     assert (record.reason, record.stage, record.level) == ("nothing is at this address", "G-stage", 2)
     assert record.expected == (
-        "no memory region, device or passthrough region covers 0x70000010; "
-        "nearest: memory region 0x80000000–0x80ffffff"
+        "no memory region, device or passthrough region covers 0x70000010; nearest: memory region 0x80000000–0x80ffffff"
     )
 
 

@@ -102,9 +102,9 @@ def test_a_vm_is_configured_created_listed_booted_and_removed(mvm: Caller) -> No
     assert upload.data == PROGRAM
     pending, active = (mvm.vm.memory.read(PAGE + 0x10_0000 + at, 4096) for at in (0, 0x1000))
     supervisor = struct.pack("<I32sII", 0, b"supervisor", 0, 2)
-    assert pending == (
-        struct.pack("<Q", 2) + supervisor + struct.pack("<I32sII", 1, b"guest-os-1", 0, 1)
-    ).ljust(4096, b"\0")
+    assert pending == (struct.pack("<Q", 2) + supervisor + struct.pack("<I32sII", 1, b"guest-os-1", 0, 1)).ljust(
+        4096, b"\0"
+    )
     assert active[8 + 44 + 40 :][:4] == b"\2\0\0\0"
     assert mvm.station.manager.state(1) is VmState.ACTIVE
 

@@ -273,9 +273,7 @@ def test_many_fixups_in_a_long_property_are_all_written() -> None:
     assert (written[:MAX_FIXUPS], set(written[MAX_FIXUPS:])) == ([soc] * MAX_FIXUPS, {0})
 
 
-@pytest.mark.parametrize(
-    "extra", [wrong(path="/\x1b[2J\n/"), wrong(path="/", fixup=("soc", "/\x1b[31m\nagain:ref:0"))]
-)
+@pytest.mark.parametrize("extra", [wrong(path="/\x1b[2J\n/"), wrong(path="/", fixup=("soc", "/\x1b[31m\nagain:ref:0"))])
 def test_a_refusal_never_moves_a_terminals_cursor(extra: bytes) -> None:
     with pytest.raises(OverlayError) as error:
         tree_of(guest(overlay=extra))

@@ -101,9 +101,7 @@ def test_all_tables_come_back() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 1 << 19), st.integers(0, 1 << 19), st.integers(1, 2048)), min_size=1, max_size=4
-    ),
+    st.lists(st.tuples(st.integers(0, 1 << 19), st.integers(0, 1 << 19), st.integers(1, 2048)), min_size=1, max_size=4),
     st.data(),
 )
 def test_the_tables_say_what_was_mapped(ranges: list[tuple[int, int, int]], data: st.DataObject) -> None:

@@ -61,9 +61,7 @@ def objdump(folder: Path, made: list[int]) -> list[str]:
     (folder / "code.s").write_text('.text\n.attribute arch, "rv64gch"\n' + insns)
     subprocess.run([tool("as"), "-march=rv64gch", "code.s", "-o", "code.o"], cwd=folder, check=True)
     options = ["-d", "-M", "no-aliases", f"--adjust-vma={BASE}", "code.o"]
-    output = subprocess.run(
-        [tool("objdump"), *options], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
+    output = subprocess.run([tool("objdump"), *options], cwd=folder, check=True, capture_output=True, text=True).stdout
     lines = re.findall(r"^\s*[0-9a-f]+:\t[0-9a-f]+\s+(.*)$", output, re.MULTILINE)
     return [normal(line) for line in lines]
 

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
+from shyper_tui.engine.board.alarm import NEVER, Alarm
 from shyper_tui.engine.hart.bus_port import BusFault
 
 Line = Callable[[bool], None]
@@ -45,6 +46,9 @@ class Timer(Protocol):
 class Timebase(Protocol):
     """The machine's time, in ticks of 100 ns (10 MHz)."""
 
+    @property
+    def alarm(self) -> Alarm: ...
+
     def now(self) -> int: ...
 
     def call_at(self, tick: int, callback: Callable[[], None]) -> Timer: ...
@@ -79,6 +83,7 @@ class ManualTimebase:
         self._now = tick
         self._order = 0
         self._queue: list[tuple[int, int, ManualTimer]] = []
+        self.alarm = Alarm()
 
     def now(self) -> int:
         return self._now
@@ -94,14 +99,17 @@ class ManualTimebase:
         """The tick of the earliest call still to come."""
         while self._queue and not self._queue[0][2].pending:
             heapq.heappop(self._queue)
-        return self._queue[0][0] if self._queue else None
+        tick = min(self._queue[0][0] if self._queue else NEVER, self.alarm.tick)
+        return tick if tick != NEVER else None
 
     def advance_to(self, tick: int) -> None:
         """Moves time forward to `tick` and runs what is due on the way, each call at its own tick."""
         while (due := self.next_tick()) is not None and due <= tick:
-            timer = heapq.heappop(self._queue)[2]
             self._now = max(self._now, due)
-            timer.fire()
+            if due == self.alarm.tick:
+                self.alarm.ring(self._now)
+            else:
+                heapq.heappop(self._queue)[2].fire()
         self._now = max(self._now, tick)
 
     def advance(self, ticks: int) -> None:

@@ -10,6 +10,8 @@ from shyper_tui.engine.board.memory import BadAddress, Mapping, Memory
 class NoMemory:
     """The address space of nobody: every access fails."""
 
+    direct = 0
+
     def read(self, address: int, size: int) -> bytes:
         raise BadAddress(address, size)
 
@@ -23,6 +25,8 @@ class NoMemory:
 class DmaPort:
     """`Memory` for one device. `target` is physical memory until a hypervisor gives the device to a VM, whose
     guest-physical memory it is then; nothing else is reached. A new target ends all mappings."""
+
+    direct = 0  # it may lead elsewhere at any time
 
     def __init__(self, memory: Memory) -> None:
         self._target = memory

@@ -34,7 +34,14 @@ class Mapping(NamedTuple):
 
 
 class Memory(Protocol):
-    """Physical memory, or a VM's guest-physical view of it. All methods raise `BadAddress` outside of it."""
+    """Physical memory, or a VM's guest-physical view of it. All methods raise `BadAddress` outside of it.
+
+    `direct` is the host address of the table by which native code finds what addresses mean (`memory_layout`), 0 where
+    there is none.
+    """
+
+    @property
+    def direct(self) -> int: ...
 
     def read(self, address: int, size: int) -> bytes: ...
 
@@ -56,6 +63,8 @@ class RamMemory:
     `on_write(address, size)` is called after every write so that the machine can drop code decoded from these bytes;
     where `code` is given, a 64-bit word for each page, small writes to pages whose words are 0 are not told.
     """
+
+    direct = 0
 
     def __init__(
         self,

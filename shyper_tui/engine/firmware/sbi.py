@@ -111,7 +111,9 @@ class SbiTable(Generic[Owner, Caller]):
     def __init__(self) -> None:
         self._handlers: dict[tuple[int, int | None], Callable[[Owner, Caller, Sequence[int]], SbiResult]] = {}
 
-    def on(self, extension: Extension, function: int | None) -> Callable[
+    def on(
+        self, extension: Extension, function: int | None
+    ) -> Callable[
         [Callable[[Owner, Caller, Sequence[int]], SbiResult]], Callable[[Owner, Caller, Sequence[int]], SbiResult]
     ]:
         """Register the decorated function as the handler of (extension, function)."""

@@ -23,9 +23,7 @@ Write = Callable[[Builder, Value, Value], Value | int]
 
 ALL = (1 << 64) - 1
 COUNTERS = 0xFFFF_FFFF
-SSTATUS = (
-    1 << Mstatus.SIE | 1 << Mstatus.SPIE | 1 << Mstatus.SPP | Mstatus.FS | 1 << Mstatus.SUM | 1 << Mstatus.MXR
-)
+SSTATUS = 1 << Mstatus.SIE | 1 << Mstatus.SPIE | 1 << Mstatus.SPP | Mstatus.FS | 1 << Mstatus.SUM | 1 << Mstatus.MXR
 MSTATUS = SSTATUS | sum(
     1 << bit
     for bit in (
@@ -34,8 +32,7 @@ MSTATUS = SSTATUS | sum(
     )
 )  # fmt: skip
 HSTATUS = sum(
-    1 << bit
-    for bit in (Hstatus.GVA, Hstatus.SPV, Hstatus.SPVP, Hstatus.HU, Hstatus.VTVM, Hstatus.VTW, Hstatus.VTSR)
+    1 << bit for bit in (Hstatus.GVA, Hstatus.SPV, Hstatus.SPVP, Hstatus.HU, Hstatus.VTVM, Hstatus.VTW, Hstatus.VTSR)
 )
 ENVCFG = Envcfg.FIOM | 1 << Envcfg.ADUE | 1 << Envcfg.PBMTE | 1 << Envcfg.STCE
 MEDELEG = sum(1 << cause for cause in (*range(11), 12, 13, 15, 20, 21, 22, 23))
@@ -435,5 +432,3 @@ def _reader(b: Builder, csr: Csr, now: Value) -> Callable[[], None]:
 
 def _writer(b: Builder, csr: Csr, value: Value, now: Value) -> Callable[[], None]:
     return lambda: b.ret(csr.write(b, value, now))
-
-

@@ -11,9 +11,7 @@ from .csr import CSRS
 from .fields import Envcfg, Hstatus, Mstatus
 from .functions import hart_function
 
-VS_ALIASES = tuple(
-    number for number in (0x100, 0x104, 0x105, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14D, 0x180)
-)
+VS_ALIASES = tuple(number for number in (0x100, 0x104, 0x105, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14D, 0x180))
 """Supervisor CSRs whose names reach the vs* register (number + 0x100) when V=1."""
 
 TM = 1

@@ -16,6 +16,9 @@ class Reason(IntEnum):
     SLOW = 5
     """The instruction at pc is for the reference evaluator: page-crossing accesses, MPRV, rare floating point."""
 
+    CALLED = 6
+    """A device that native code works for has interrupted another hart."""
+
 
 IN_WFI, IN_PYTHON = 1, 2
 """Values of the state's `waiting`: WFI of native code; Python software that waits for an interrupt."""

@@ -9,6 +9,6 @@ STATES = 16
 """Host address of each hart's state."""
 SEEN = STATES + 8 * MOST_HARTS
 """For each hart, what others change in order to interrupt or start it, when it was last looked at."""
-INPUTS = ("lines", "mip_soft", "waiting")
+INPUTS = ("lines", "mip_soft", "hvip", "waiting")
 SEEN_SIZE = 8 * len(INPUTS)
 SIZE = SEEN + SEEN_SIZE * MOST_HARTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterator
+from typing import Protocol
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core import tlb_layout as tlb
@@ -23,7 +24,7 @@ class Block:
 
     def __init__(self, size: int, *, huge: bool = False) -> None:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
-        self.size = max(size, PAGE)
+        self.size = (size + PAGE - 1) & -PAGE
         self._map = mmap.mmap(-1, self.size, flags=flags)
         if huge:
             self._map.madvise(mmap.MADV_HUGEPAGE)
@@ -40,6 +41,43 @@ class Block:
 
     def word(self, offset: int) -> ctypes.c_uint64:
         return ctypes.c_uint64.from_address(self.address + offset)
+
+
+def address_of(view: memoryview) -> int:
+    """The host address of a writable view's first byte, valid as long as what it is a view of."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(view))
+
+
+class HasWords(Protocol):
+    """An object with state that native code shares."""
+
+    words: memoryview[int]
+
+
+class Word:
+    """An attribute that is one of its owner's words: an unsigned number of 64 bits. `offset` is in bytes."""
+
+    def __init__(self, offset: int) -> None:
+        self._index = offset // 8
+
+    def __get__(self, owner: HasWords, kind: type | None = None) -> int:
+        return owner.words[self._index]
+
+    def __set__(self, owner: HasWords, value: int) -> None:
+        owner.words[self._index] = value
+
+
+class Flag:
+    """The same for a bool."""
+
+    def __init__(self, offset: int) -> None:
+        self._index = offset // 8
+
+    def __get__(self, owner: HasWords, kind: type | None = None) -> bool:
+        return owner.words[self._index] != 0
+
+    def __set__(self, owner: HasWords, value: bool) -> None:
+        owner.words[self._index] = value
 
 
 class HostMemory:

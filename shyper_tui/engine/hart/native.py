@@ -21,9 +21,7 @@ class _Registration:
     inline: bool
 
     def __call__(self, describe: Describe) -> Describe:
-        NATIVE.append(
-            value_function(LAYOUT, describe.__name__, self.parameters.split(), describe, inline=self.inline)
-        )
+        NATIVE.append(value_function(LAYOUT, describe.__name__, self.parameters.split(), describe, inline=self.inline))
         return describe
 
 

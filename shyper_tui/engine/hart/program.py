@@ -77,12 +77,13 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
 
     from .all_functions import FUNCTIONS, NATIVE
     from .direct.dispatch import DECLARATIONS as CLOCK
+    from .direct.memory import DECLARATIONS as COPY
     from .handlers import emit_handlers
     from .state import LAYOUT
 
     table = HandlerTable()
     intrinsics = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\ndeclare i64 @llvm.cttz.i64(i64, i1)\n"
-    parts = [intrinsics, DECLARATIONS, CLOCK]
+    parts = [intrinsics, DECLARATIONS, CLOCK, COPY]
     parts += [function.native() for function in FUNCTIONS.values()]
     parts += NATIVE
     parts.append(emit_decoder(LAYOUT, table))
@@ -110,9 +111,7 @@ def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple
         symbols.append(f"sequence_{len(numbers)}_" + "_".join(step.handler.symbol for step in sequence))
         parts.append(handler_function(symbols[-1], semantics.body()))
     parts.append(emit_handlers(table.count, fuse=fuse))
-    parts.append(
-        f"@handlers = internal constant [{len(symbols)} x ptr] [{', '.join('ptr @' + s for s in symbols)}]\n"
-    )
+    parts.append(f"@handlers = internal constant [{len(symbols)} x ptr] [{', '.join('ptr @' + s for s in symbols)}]\n")
     ir = "".join(parts)
     ir += "define i64 @decode_probe(ptr %st, i64 %word, i64 %record, i64 %offset) {\n"
     ir += "%n = call i64 @decode_word(ptr %st, i64 %word, i64 %record, i64 %offset)\nret i64 %n\n}\n"

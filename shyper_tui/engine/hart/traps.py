@@ -122,7 +122,6 @@ def interrupt(b: Builder, taken: Value, epc: Value) -> None:
     b.ret(b.call("enter_vs", is_vs.select(cause - 1, cause), 0, epc))
 
 
-
 @hart_function()
 def mret(b: Builder) -> None:
     s = b.s

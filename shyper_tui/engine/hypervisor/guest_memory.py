@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shyper_tui.engine.board.memory import PAGE, BadAddress, Mapping, Memory
+from shyper_tui.engine.hart.direct import memory_layout as at
+from shyper_tui.engine.hart.host_memory import Block, address_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,32 @@ class GuestMemory:
         self.regions = sorted(regions, key=lambda region: region.ipa)
         # (first address, end, bytes, decoded code) of what is in place: accesses inside of one region are nearly all
         self._spans: list[tuple[int, int, memoryview, Sequence[int]]] = []
+        self._table = Block(at.size(len(regions)))
+        self._words = self._table.bytes.cast("Q")
         for region in self.regions:
-            mapping = machine.map(region.physical, region.length, self._spans.clear)
+            mapping = machine.map(region.physical, region.length, self._lose)
             if mapping is not None and region.physical % PAGE == 0:
                 self._spans.append((region.ipa, region.ipa + region.length, mapping.bytes, mapping.code))
+                if isinstance(mapping.code, memoryview):
+                    self._tell(region, address_of(mapping.bytes), address_of(mapping.code))
+
+    @property
+    def direct(self) -> int:
+        """See `Memory`."""
+        return self._table.address
+
+    def _tell(self, region: RamRegion, host: int, code: int) -> None:
+        """Native code finds this region in place from now on."""
+        number = self._words[at.REGIONS // 8]
+        first = (at.ENTRIES + number * at.ENTRY_SIZE) // 8
+        for place, word in ((at.IPA, region.ipa), (at.LENGTH, region.length), (at.HOST, host), (at.CODE, code)):
+            self._words[first + place // 8] = word
+        self._words[at.REGIONS // 8] = number + 1
+
+    def _lose(self) -> None:
+        """Nothing is in place any more."""
+        self._spans.clear()
+        self._words[at.REGIONS // 8] = 0
 
     def read(self, address: int, size: int) -> bytes:
         for start, end, ram, _ in self._spans:

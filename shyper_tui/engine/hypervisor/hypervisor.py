@@ -156,5 +156,3 @@ class Hypervisor:
             if vm.state in RUNNING and vm.vplic is not None and vm.vplic.wants(source, core.hart_id):
                 return vm
         return None
-
-

@@ -16,9 +16,7 @@ from shyper_tui.engine.hypervisor.layout import HVC_IRQ, MAX_VMS, VIRTIO_LENGTH,
 
 MVM_ID = 0
 MVM_NAME = "supervisor"
-MVM_CMDLINE = (
-    "earlycon=sbi console=ttyS0 root=/dev/vda rw audit=0 default_hugepagesz=2M hugepagesz=2M hugepages=10"
-)
+MVM_CMDLINE = "earlycon=sbi console=ttyS0 root=/dev/vda rw audit=0 default_hugepagesz=2M hugepagesz=2M hugepages=10"
 MVM_BASE = 0x9000_0000
 MVM_LENGTH = 0x1_0000_0000
 MVM_DEVICE_TREE = 0x1_8000_0000

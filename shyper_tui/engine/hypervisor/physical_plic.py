@@ -87,9 +87,7 @@ class PhysicalPlic:
 
     def _set_enabled(self, hart_id: int, source: int, enabled: bool) -> None:
         """Switch one source for one hart; the other bits of the word stay."""
-        word = (
-            self._base + PLIC_ENABLE + PLIC_ENABLE_STRIDE * supervisor_context(hart_id) + WIDTH * (source // 32)
-        )
+        word = self._base + PLIC_ENABLE + PLIC_ENABLE_STRIDE * supervisor_context(hart_id) + WIDTH * (source // 32)
         bits = self._hart.physical_read(word, WIDTH)
         bit = 1 << source % 32
         self._hart.physical_write(word, WIDTH, bits | bit if enabled else bits & ~bit)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from shyper_tui.engine.board.memory import BadAddress, Mapping, Memory
+from shyper_tui.engine.hart.host_memory import address_of
 
 TABLE_ENTRY, USED_ELEMENT = 16, 8
 """Sizes in bytes of a descriptor and of an element of the used ring."""
@@ -53,6 +54,9 @@ class Areas(NamedTuple):
     code: Sequence[int]
     """Of the first and the last page of the device area. While one is not 0, decoded code lies there, and only
     `through_memory` may be used for stores."""
+    addresses: tuple[int, int, int, int, int] | None
+    """Host addresses of table, driver area, device area and of the first and the last word of `code`; None when one of
+    them is not in place."""
 
 
 def sizes(size: int) -> tuple[int, int, int]:
@@ -78,14 +82,20 @@ def find(memory: Memory, size: int, desc: int, driver: int, device: int, lost: C
     table, available, used = map(place, (desc, driver, device), sizes(size))
     used_words, elements = through_memory(memory, device)
     code: Sequence[int] = (0,)
+    addresses = None
     if used is not None and len(used.code) <= 2:
         used_words = used.bytes.cast("H")
         elements = used.bytes[_RING : _RING + USED_ELEMENT * size].cast("Q")
         code = used.code
+        if table is not None and available is not None and isinstance(code, memoryview):
+            places = (table.bytes, available.bytes, used.bytes, code, code[-1:])
+            first, second, third, fourth, fifth = map(address_of, places)
+            addresses = first, second, third, fourth, fifth
     return Areas(
         table.bytes.cast("Q") if table is not None else DistantWords(memory, desc, 8),
         available.bytes.cast("H") if available is not None else DistantWords(memory, driver, 2),
         used_words,
         elements,
         code,
+        addresses,
     )

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.queue import Chain, QueueError, VirtQueue
+from shyper_tui.engine.hart.host_memory import Block
 
 VIRTIO_F_INDIRECT_DESC = 1 << 28
 VIRTIO_F_EVENT_IDX = 1 << 29
@@ -16,6 +17,10 @@ VIRTIO_F_RING_RESET = 1 << 40
 
 class Transport(Protocol):
     """What a backend may use of its transport."""
+
+    @property
+    def state(self) -> Block:
+        """What native code knows of it (`virtio_layout`)."""
 
     @property
     def queues(self) -> Sequence[VirtQueue]: ...
@@ -49,6 +54,12 @@ class Backend:
     features: int = 0
     queue_sizes: tuple[int, ...] = ()
     transport: Transport | None = None
+    net_state: int = 0
+    """Host address of what native code knows of a network device (`net_layout`); 0 for all others."""
+
+    def plug(self, transport: Transport | None) -> None:
+        """The device is behind `transport` now, or behind none."""
+        self.transport = transport
 
     def config(self) -> bytes:
         """The device-specific configuration space as it is now; reads beyond it give 0."""

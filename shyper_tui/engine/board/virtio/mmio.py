@@ -17,7 +17,7 @@ from shyper_tui.engine.board.virtio.backend import (
 from shyper_tui.engine.board.virtio.queue import QueueError, VirtQueue
 from shyper_tui.engine.hart.direct import virtio_layout
 from shyper_tui.engine.hart.direct.windows_layout import VIRTIO
-from shyper_tui.engine.hart.host_memory import Block
+from shyper_tui.engine.hart.host_memory import Block, Word
 
 MAGIC = 0x7472_6976  # "virt"
 VERSION = 2
@@ -27,7 +27,7 @@ CONFIG = 0x100
 
 MagicValue, Version, DeviceID, VendorID = 0x000, 0x004, 0x008, 0x00C
 DeviceFeatures, DeviceFeaturesSel, DriverFeatures, DriverFeaturesSel = 0x010, 0x014, 0x020, 0x024
-QueueSel, QueueNumMax, QueueNum, QueueReady, QueueNotify = 0x030, 0x034, 0x038, 0x044, 0x050
+QueueSel, QueueNumMax, QueueNum, QueueReady, QueueNotify = 0x030, 0x034, 0x038, 0x044, virtio_layout.QueueNotify
 InterruptStatus, InterruptACK, Status = virtio_layout.InterruptStatus, virtio_layout.InterruptACK, 0x070
 QueueDescLow, QueueDescHigh, QueueDriverLow, QueueDriverHigh, QueueDeviceLow, QueueDeviceHigh = (
     0x080, 0x084, 0x090, 0x094, 0x0A0, 0x0A4,
@@ -35,8 +35,9 @@ QueueDescLow, QueueDescHigh, QueueDriverLow, QueueDriverHigh, QueueDeviceLow, Qu
 SHMSel, SHMLenLow, SHMLenHigh, SHMBaseLow, SHMBaseHigh = 0x0AC, 0x0B0, 0x0B4, 0x0B8, 0x0BC
 QueueReset, ConfigGeneration = 0x0C0, 0x0FC
 
-ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, DEVICE_NEEDS_RESET, FAILED = 1, 2, 4, 8, 64, 128
-USED_BUFFER, CONFIG_CHANGE = 1, 2  # bits of InterruptStatus
+ACKNOWLEDGE, DRIVER, FEATURES_OK = 1, 2, 8
+DRIVER_OK, DEVICE_NEEDS_RESET, FAILED = virtio_layout.DRIVER_OK, virtio_layout.DEVICE_NEEDS_RESET, virtio_layout.FAILED
+USED_BUFFER, CONFIG_CHANGE = virtio_layout.USED_BUFFER, 2  # bits of InterruptStatus
 
 RING_FEATURES = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_RESET
 
@@ -78,8 +79,14 @@ class VirtioMmio:
     """One slot: the registers of a virtio device whose virtqueues lie in `memory`.
 
     Without a backend it is the empty slot of the specification (DeviceID 0). A driver that breaks the rules gets
-    DEVICE_NEEDS_RESET, and `last_error` says why; nothing it does raises anything but `AccessFault`.
+    DEVICE_NEEDS_RESET, and `last_error` says why; nothing it does raises anything but `AccessFault`. What native code
+    looks at, too, lies in host memory (`virtio_layout`).
     """
+
+    interrupt_status = Word(virtio_layout.INTERRUPT_STATUS)
+    """InterruptStatus: why the device interrupts."""
+    status, driver_features = Word(virtio_layout.STATUS), Word(virtio_layout.DRIVER_FEATURES)
+    _net = Word(virtio_layout.NET)
 
     def __init__(
         self,
@@ -92,11 +99,11 @@ class VirtioMmio:
     ) -> None:
         self._memory = memory
         self._line = line
-        self._state = Block(virtio_layout.SIZE)
-        self._words = self._state.bytes.cast("Q")
+        self.state = Block(virtio_layout.SIZE)
+        self.words = self.state.bytes.cast("Q")
         if isinstance(line, SourceLine):
             _, plic = line.plic.direct
-            self._words[virtio_layout.PLIC // 8], self._words[virtio_layout.SOURCE // 8] = plic.address, line.source
+            self.words[virtio_layout.PLIC // 8], self.words[virtio_layout.SOURCE // 8] = plic.address, line.source
         self._vendor_id = vendor_id
         self._ring_features = ring_features
         self._generation = 0
@@ -109,12 +116,13 @@ class VirtioMmio:
     def connect(self, backend: Backend | None) -> None:
         """Plugs a backend in (or, with None, empties the slot). To be done while no driver uses the slot."""
         if self.backend is not None:
-            self.backend.transport = None
+            self.backend.plug(None)
         self.backend = backend
         self.queues = []
+        self._net = backend.net_state if backend is not None else 0
         if backend is not None:
             self.queues = [VirtQueue(self._memory, index, size) for index, size in enumerate(backend.queue_sizes)]
-            backend.transport = self
+            backend.plug(self)
         self.reset()
 
     def reset(self) -> None:
@@ -129,16 +137,7 @@ class VirtioMmio:
     @property
     def direct(self) -> tuple[int, Block]:
         """See `DirectDevice`."""
-        return VIRTIO, self._state
-
-    @property
-    def interrupt_status(self) -> int:
-        """InterruptStatus: why the device interrupts."""
-        return self._words[0]
-
-    @interrupt_status.setter
-    def interrupt_status(self, causes: int) -> None:
-        self._words[0] = causes
+        return VIRTIO, self.state
 
     def _clear(self) -> None:
         self.status = 0

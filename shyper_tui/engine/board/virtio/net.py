@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase, Timer
+from shyper_tui.engine.board.alarm import NEVER
+from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.memory import BadAddress
-from shyper_tui.engine.board.virtio.backend import Backend
+from shyper_tui.engine.board.virtio.backend import Backend, Transport
 from shyper_tui.engine.board.virtio.pace import DESCRIPTOR_TICKS, Pace
 from shyper_tui.engine.board.virtio.queue import QueueError, VirtQueue
 from shyper_tui.engine.board.virtio.segmentation import MAX_SEGMENTS, ones_complement_sum, segment
+from shyper_tui.engine.hart.direct import net_layout as at
+from shyper_tui.engine.hart.direct import pace_layout
+from shyper_tui.engine.hart.host_memory import Block, Flag, Word
 
-VIRTIO_NET_F_CSUM = 1 << 0
-VIRTIO_NET_F_GUEST_CSUM = 1 << 1
+if TYPE_CHECKING:
+    from shyper_tui.engine.board.virtio.switch import Switch
+
+VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM = at.VIRTIO_NET_F_CSUM, at.VIRTIO_NET_F_GUEST_CSUM
 VIRTIO_NET_F_MAC = 1 << 5
 VIRTIO_NET_F_GUEST_TSO4 = 1 << 7
 VIRTIO_NET_F_GUEST_TSO6 = 1 << 8
@@ -39,12 +46,11 @@ _REQUIRES = {
 }
 """Any of the features on the left needs one of those on the right (section 5.1.3.1)."""
 
-SENT_DELAY, SENT_HELD = TICKS_PER_SECOND // 500, 32
-"""Ticks that the interrupt for frames sent may be late (2 ms), and for how many frames at most."""
+SENT_DELAY, SENT_HELD = at.SENT_DELAY, at.MOST_HELD
 
 RECEIVEQ, TRANSMITQ, CONTROLQ = 0, 1, 2
 LINK_UP, ANNOUNCE = 1, 2
-_NEEDS_CSUM = 1
+_NEEDS_CSUM = at.VIRTIO_NET_HDR_F_NEEDS_CSUM
 _GSO_NEEDS = {1: VIRTIO_NET_F_GUEST_TSO4, 3: VIRTIO_NET_F_GUEST_UFO, 4: VIRTIO_NET_F_GUEST_TSO6}
 _GSO_ECN = 0x80
 _CTRL_ANNOUNCE, _CTRL_ANNOUNCE_ACK = 3, 0
@@ -54,10 +60,10 @@ _HEADER = struct.Struct("<BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_s
 _NOTHING_LEFT = bytes(_HEADER.size)
 _ONE_BUFFER = b"\1\0"  # num_buffers
 _HEADER_SIZE = _HEADER.size + len(_ONE_BUFFER)
-_MIN_FRAME, _MAX_FRAME = 14, 65535 + 18
-_FRAME_TICKS, _COPY_TICKS, _SEGMENT_TICKS, _COPIED_PER_TICK = 100, 200, 50, 256
-"""What the host's work costs: for each frame sent, for each copy of it, for each segment a copy may have to be cut
-into, and how many bytes of a copy cost one tick more."""
+_MIN_FRAME, _MAX_FRAME = at.LEAST_FRAME, 65535 + 18
+_FRAME_TICKS, _COPY_TICKS, _COPIED_PER_TICK = at.FRAME_TICKS, at.COPY_TICKS, at.COPIED_PER_TICK
+_SEGMENT_TICKS = 50
+"""What each segment costs that a copy may have to be cut into."""
 
 
 class Frame(NamedTuple):
@@ -107,9 +113,18 @@ class Net(Backend):
     * `timebase` bounds how fast the guest can make the host work (`Pace`): one that floods waits, its neighbours do not
     * `sent_length`: the used length of a frame sent is its own length, as Rust-Shyper's device reports it, and not the
       0 bytes that the device wrote
+
+    The state lies in host memory (`net_layout`). Where `port` is a switch's and the timebase known, native code brings
+    most frames from one device to the other.
     """
 
     device_id = 1
+    link_up = Flag(at.LINK)
+    _waiting_frames = Word(at.WAITING)
+    received_frames, received_bytes = Word(at.RECEIVED_FRAMES), Word(at.RECEIVED_BYTES)
+    sent_frames, sent_bytes = Word(at.SENT_FRAMES), Word(at.SENT_BYTES)
+    _held, _signal_at = Word(at.HELD), Word(at.SIGNAL_AT)
+    """Chains given back since the last interrupt for frames sent, and when the next one is due."""
 
     def __init__(
         self,
@@ -125,6 +140,9 @@ class Net(Backend):
         if len(mac) != 6:
             raise ValueError(f"a MAC address has 6 bytes, not {len(mac)}")
         self.mac = mac
+        self.state = Block(at.SIZE)
+        self.words = self.state.bytes.cast("Q")
+        self.net_state = self.state.address
         self.port = port
         self.features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | features
         self.queue_sizes = (queue_size,) * (3 if features & VIRTIO_NET_F_CTRL_VQ else 2)
@@ -132,14 +150,43 @@ class Net(Backend):
         self.announcing = False  # the guest has been asked to announce itself and has not answered
         self._backlog = backlog
         self._waiting: deque[Frame] = deque()
-        self._pace = Pace(timebase, lambda: self.kick(TRANSMITQ))
-        self._buffers_pace = Pace(timebase, self._more_buffers)
+        self._pace = Pace(timebase, lambda: self.kick(TRANSMITQ), self._pace_words(at.TRANSMIT_PACE))
+        self._buffers_pace = Pace(timebase, self._more_buffers, self._pace_words(at.RECEIVE_PACE))
         self._timebase = timebase
         self._sent_length = sent_length
-        self._sent_signal: Timer | None = None  # the interrupt for frames sent is on its way
-        self._sent_held = 0  # frames since the last such interrupt
-        self.received_frames = self.received_bytes = self.received_dropped = 0
-        self.sent_frames = self.sent_bytes = self.sent_dropped = 0
+        self.words[at.SENT_LENGTH // 8] = sent_length
+        self._signal_at = NEVER
+        if timebase is not None:
+            timebase.alarm.listen(self._alarm)
+            self.words[at.ALARM // 8] = timebase.alarm.address
+        self._unplug: Callable[[], None] = lambda: None
+        self.received_dropped = self.sent_dropped = 0
+
+    def _pace_words(self, offset: int) -> memoryview[int]:
+        return self.words[offset // 8 : (offset + pace_layout.SIZE) // 8]
+
+    def plug(self, transport: Transport | None) -> None:
+        super().plug(transport)
+        places: tuple[int, ...] = (0, 0, 0, 0)
+        if transport is not None:
+            receiveq, transmitq = transport.queues[RECEIVEQ], transport.queues[TRANSMITQ]
+            queues = receiveq.state.address, transmitq.state.address
+            places = (transport.state.address, *queues, receiveq.memory.direct)
+        for offset, address in zip((at.TRANSPORT, at.RECEIVEQ, at.TRANSMITQ, at.MEMORY), places, strict=True):
+            self.words[offset // 8] = address
+
+    def join(self, switch: Switch, name: str, vm: int | None = None) -> None:
+        """Sends to a port of its own of `switch` from now on, which knows its address."""
+        port = switch.attach(name, self.deliver, mac=self.mac, vm=vm, net=self.net_state)
+        self.words[at.SWITCH // 8], self.words[at.PORT // 8] = port.direct
+        self.port = port
+        self._unplug = port.unplug
+
+    def leave(self) -> None:
+        """Gives its port of the switch back, and is not heard of any more."""
+        self._unplug()
+        if self._timebase is not None:
+            self._timebase.alarm.ignore(self._alarm)
 
     def config(self) -> bytes:
         return self.mac + struct.pack("<H", LINK_UP * self.link_up | ANNOUNCE * self.announcing)
@@ -160,6 +207,7 @@ class Net(Backend):
 
     def reset(self) -> None:
         self._waiting.clear()
+        self._waiting_frames = 0
         self._forget_sent()
         self.announcing = False
 
@@ -177,6 +225,7 @@ class Net(Backend):
             self.received_dropped += 1
             return False
         waiting.extend(suitable)
+        self._waiting_frames = len(waiting)
         try:  # as in `kick`, whose questions have been answered here
             self._fill(transport.queues[RECEIVEQ])
         except (QueueError, BadAddress) as error:
@@ -219,6 +268,7 @@ class Net(Backend):
                 break
             pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
             frame = waiting.popleft()
+            self._waiting_frames = len(waiting)
             data = frame.data
             size = _HEADER_SIZE + len(data)
             if chain.writable_size < size:
@@ -243,8 +293,8 @@ class Net(Backend):
             taken = self.link_up and _MIN_FRAME <= size <= _MAX_FRAME
             raw = chain.read(0, _HEADER_SIZE + size) if taken else b""
             if self.give_back(queue, chain, size if taken and self._sent_length else 0):
-                self._sent_held += 1
-                if self._sent_signal is None or self._sent_held >= SENT_HELD:
+                self._held += 1
+                if self._signal_at == NEVER or self._held >= SENT_HELD:
                     self._plan_signal()
             if port is None or not taken:
                 self.sent_dropped += 1
@@ -263,10 +313,17 @@ class Net(Backend):
     def _plan_signal(self) -> None:
         """Chains of frames sent are given back at once, and the driver is interrupted a little later: often an answer
         has come by then, and one interrupt is for both. The driver asks for no more: it only reclaims memory."""
-        if self._timebase is None or self._sent_held >= SENT_HELD:
+        if self._timebase is None or self._held >= SENT_HELD:
             self._signal_sent()
         else:
-            self._sent_signal = self._timebase.call_at(self._timebase.now() + SENT_DELAY, self._signal_sent)
+            self._signal_at = self._timebase.now() + SENT_DELAY
+            self._timebase.alarm.set(self._signal_at)
+
+    def _alarm(self, now: int) -> None:
+        if self._signal_at <= now:
+            self._signal_sent()
+        elif self._timebase is not None:
+            self._timebase.alarm.set(self._signal_at)
 
     def _signal_sent(self) -> None:
         self._forget_sent()
@@ -275,10 +332,8 @@ class Net(Backend):
             transport.signal(transport.queues[TRANSMITQ])
 
     def _forget_sent(self) -> None:
-        self._sent_held = 0
-        if self._sent_signal is not None:
-            self._sent_signal.cancel()
-            self._sent_signal = None
+        self._held = 0
+        self._signal_at = NEVER
 
     def _control(self, queue: VirtQueue) -> None:
         for _ in range(queue.size):

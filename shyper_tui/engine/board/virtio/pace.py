@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase
+from shyper_tui.engine.board.device import Timebase
+from shyper_tui.engine.hart.direct import pace_layout as at
+from shyper_tui.engine.hart.host_memory import Flag, Word
 
-BURST = 3 * TICKS_PER_SECOND // 1000
-"""Ticks of work that may be done ahead of time: 3 ms."""
-DESCRIPTOR_TICKS = 5
-"""Price of each descriptor of a chain: a driver may make chains of hundreds that carry nothing."""
+BURST, DESCRIPTOR_TICKS = at.BURST, at.DESCRIPTOR_TICKS
 
 
 class Pace:
@@ -18,29 +17,36 @@ class Pace:
     Work has a price in ticks, about what it costs the host. A device may be `BURST` ticks of work ahead; then it rests,
     and `go_on` is called when it is even again. Without a timebase it never rests.
 
-    `ahead`: the device may have to rest. While it is False, nobody need call `must_rest`.
+    `ahead`: the device may have to rest. While it is False, nobody need call `must_rest`. `words` are where this is
+    kept (`pace_layout`), if native code does some of the work.
     """
 
-    def __init__(self, timebase: Timebase | None, go_on: Callable[[], None]) -> None:
+    ahead, _resting = Flag(at.AHEAD), Flag(at.RESTING)
+    _even_at = Word(at.EVEN_AT)
+
+    def __init__(
+        self, timebase: Timebase | None, go_on: Callable[[], None], words: memoryview[int] | None = None
+    ) -> None:
+        self.words = words if words is not None else memoryview(bytearray(at.SIZE)).cast("Q")
         self._timebase = timebase
         self._go_on = go_on
-        self._even_at = 0  # the tick at which all work done so far is paid for
         self._seen = 0  # a tick that has been
-        self._resting = False
-        self.ahead = False
 
     def spend(self, ticks: int) -> None:
         """Some work was done."""
         if self._timebase is not None:
+            words = self.words
             self._seen = now = self._timebase.now()
-            self._even_at = even_at = (self._even_at if self._even_at > now else now) + ticks
-            self.ahead = self._resting or even_at - now > BURST
+            even_at = words[_EVEN_AT]
+            words[_EVEN_AT] = even_at = (even_at if even_at > now else now) + ticks
+            words[_AHEAD] = words[_RESTING] or even_at - now > BURST
 
     def spend_more(self, ticks: int) -> None:
         """More work was done, at the same tick as what was spent last."""
         if self._timebase is not None:
-            self._even_at = even_at = self._even_at + ticks
-            self.ahead = self._resting or even_at - self._seen > BURST
+            words = self.words
+            words[_EVEN_AT] = even_at = words[_EVEN_AT] + ticks
+            words[_AHEAD] = words[_RESTING] or even_at - self._seen > BURST
 
     def must_rest(self) -> bool:
         """Whether to stop working until `go_on` is called."""
@@ -57,3 +63,7 @@ class Pace:
     def _wake(self) -> None:
         self._resting = False
         self._go_on()
+
+
+_EVEN_AT, _AHEAD, _RESTING = at.EVEN_AT // 8, at.AHEAD // 8, at.RESTING // 8
+"""Indices of words."""

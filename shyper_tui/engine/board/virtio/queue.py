@@ -9,10 +9,10 @@ from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.virtio import areas
 from shyper_tui.engine.board.virtio.areas import Areas
 from shyper_tui.engine.board.virtio.descriptors import QueueError, Segment, Segments, Walker
+from shyper_tui.engine.hart.direct import queue_layout as at
+from shyper_tui.engine.hart.host_memory import Block, Flag, Word
 
 __all__ = ["Chain", "QueueError", "Segment", "VirtQueue", "cut"]
-
-VIRTQ_AVAIL_F_NO_INTERRUPT = 1
 
 
 @dataclass(slots=True)
@@ -81,12 +81,21 @@ class VirtQueue:
     """One split virtqueue. The transport sets size and addresses and then `ready`; a backend pops and pushes.
 
     `pop` and `push` raise `QueueError` or `BadAddress` for a corrupt ring. The queue then stays `broken` until reset.
+    The state lies in host memory (`queue_layout`): native code takes and returns chains, too.
     """
+
+    size, ready, broken = Word(at.ENTRIES), Flag(at.READY), Flag(at.BROKEN)
+    event_idx, indirect = Flag(at.EVENT_IDX), Flag(at.INDIRECT)
+    last_avail, used_idx = Word(at.LAST_AVAIL), Word(at.USED_IDX)
+    """Indices of the next available entry to take, and of the next used one."""
+    in_flight = Word(at.IN_FLIGHT)
 
     def __init__(self, memory: Memory, index: int, max_size: int) -> None:
         self.memory = memory
         self.index = index
         self.max_size = max_size
+        self.state = Block(at.SIZE)
+        self.words = self.state.bytes.cast("Q")
         self._walker = Walker(memory)
         self.generation = 0
         self.reset()
@@ -94,70 +103,71 @@ class VirtQueue:
     def reset(self) -> None:
         """As after power-on; chains popped before are stale from now on."""
         self.generation += 1
-        self.size = self.max_size
-        self.ready = False
-        self.broken = False
         self.desc = self.driver = self.device = 0  # addresses of descriptor table, available ring, used ring
-        self.event_idx = False
-        self.indirect = False
-        self.last_avail = 0  # index of the next available entry to take
-        self.used_idx = 0
-        self.in_flight = 0
-        self._signalled: int | None = None  # used_idx at the last decision about an interrupt
+        for index in range(at.SIZE // 8):
+            self.words[index] = 0
+        self.size = self.max_size
+        self.words[_SIGNALLED] = at.NOTHING
         self._lose_areas()
 
     def _lose_areas(self) -> None:
         """The addresses mean something else, or nothing: the areas are found again when they are used next."""
         self._areas: Areas | None = None
+        self.words[_TABLE] = 0
 
     def _find_areas(self) -> Areas:
         found = areas.find(self.memory, self.size, self.desc, self.driver, self.device, self._lose_areas)
         if self.ready:
             self._areas = found
+            if found.addresses is not None:
+                for word, address in zip(_ADDRESSES, found.addresses, strict=True):
+                    self.words[word] = address
         return found
 
     def check(self) -> None:
         """Raises QueueError if size or addresses cannot be a virtqueue's, or one of its areas is not in memory."""
-        if not 0 < self.size <= self.max_size or self.size & (self.size - 1):
-            raise QueueError(f"queue {self.index}: size {self.size} is no power of 2 up to {self.max_size}")
+        size = self.size
+        if not 0 < size <= self.max_size or size & (size - 1):
+            raise QueueError(f"queue {self.index}: size {size} is no power of 2 up to {self.max_size}")
         if self.desc % 16 or self.driver % 2 or self.device % 4:
             raise QueueError(f"queue {self.index}: descriptor table, driver or device area is not aligned")
         names = ("descriptor table", "driver area", "device area")
-        places = zip(names, (self.desc, self.driver, self.device), areas.sizes(self.size), strict=True)
-        for name, address, size in places:
+        places = zip(names, (self.desc, self.driver, self.device), areas.sizes(size), strict=True)
+        for name, address, length in places:
             try:
-                self.memory.map(address, size, self._lose_areas)
+                self.memory.map(address, length, self._lose_areas)
             except BadAddress as error:
                 raise QueueError(f"queue {self.index}: its {name} is not in memory: {error}") from None
 
     def pop(self) -> Chain | None:
         """Takes the next available chain, or None. Asks for a notification when nothing is left."""
-        if not self.ready or self.broken:
+        words = self.words
+        if not words[_READY] or words[_BROKEN]:
             return None
         try:
-            table, available, used, _, code = self._areas or self._find_areas()
-            last = self.last_avail
+            table, available, used, _, code, _ = self._areas or self._find_areas()
+            last, size = words[_LAST_AVAIL], words[_ENTRIES]
             count = available[1] - last & 0xFFFF
             if not count:
-                if not self.event_idx:
+                if not words[_EVENT_IDX]:
                     return None
                 if code[0] or code[-1]:
                     used, _ = areas.through_memory(self.memory, self.device)
-                used[2 + 4 * self.size] = last
+                used[2 + 4 * size] = last
                 count = available[1] - last & 0xFFFF  # the driver may have added one in between
                 if not count:
                     return None
-            if count > self.size:
-                raise QueueError(f"available index is {count} ahead in a queue of {self.size}")
-            if self.in_flight >= self.size:
+            if count > size:
+                raise QueueError(f"available index is {count} ahead in a queue of {size}")
+            if words[_IN_FLIGHT] >= size:
                 raise QueueError("more chains than descriptors are in use")
-            head = available[2 + (last & self.size - 1)]
-            chain = Chain(head, self, self.generation, *self._walker.walk(table, self.size, head, self.indirect))
+            head = available[2 + (last & size - 1)]
+            chain = Chain(head, self, self.generation, *self._walker.walk(table, size, head, words[_INDIRECT] != 0))
         except Exception:
             self.broken = True
             raise
-        self.last_avail = last + 1 & 0xFFFF
-        self.in_flight += 1
+        words[_LAST_AVAIL] = last + 1 & 0xFFFF
+        words[_IN_FLIGHT] += 1
         return chain
 
     def put_back(self, chain: Chain) -> None:
@@ -168,24 +178,34 @@ class VirtQueue:
 
     def push(self, chain: Chain, written: int) -> bool:
         """Returns a chain of which the device wrote `written` bytes. False if a reset made the chain stale."""
-        if chain.generation != self.generation or self.broken:
+        words = self.words
+        if chain.generation != self.generation or words[_BROKEN]:
             return False
-        _, _, used, elements, code = self._areas or self._find_areas()
+        _, _, used, elements, code, _ = self._areas or self._find_areas()
         if code[0] or code[-1]:
             used, elements = areas.through_memory(self.memory, self.device)
-        index = self.used_idx
-        elements[index & self.size - 1] = chain.head | (written & 0xFFFF_FFFF) << 32
-        self.used_idx = index = index + 1 & 0xFFFF
+        index = words[_USED_IDX]
+        elements[index & words[_ENTRIES] - 1] = chain.head | (written & 0xFFFF_FFFF) << 32
+        words[_USED_IDX] = index = index + 1 & 0xFFFF
         used[1] = index
-        self.in_flight -= 1
+        words[_IN_FLIGHT] -= 1
         return True
 
     def wants_interrupt(self) -> bool:
         """Whether the driver asked for an interrupt for what was pushed since the last call (section 2.7.7)."""
+        words = self.words
         available = (self._areas or self._find_areas()).available
-        if not self.event_idx:
-            return not available[0] & VIRTQ_AVAIL_F_NO_INTERRUPT
-        old, self._signalled = self._signalled, self.used_idx
-        if old is None:
+        if not words[_EVENT_IDX]:
+            return not available[0] & at.VIRTQ_AVAIL_F_NO_INTERRUPT
+        old, used = words[_SIGNALLED], words[_USED_IDX]
+        words[_SIGNALLED] = used
+        if old == at.NOTHING:
             return True
-        return self.used_idx - available[2 + self.size] - 1 & 0xFFFF < self.used_idx - old & 0xFFFF
+        return used - available[2 + words[_ENTRIES]] - 1 & 0xFFFF < used - old & 0xFFFF
+
+
+_ADDRESSES = tuple(offset // 8 for offset in (at.TABLE, at.AVAILABLE, at.USED, at.CODE_FIRST, at.CODE_LAST))
+_TABLE, _ENTRIES, _READY, _BROKEN = at.TABLE // 8, at.ENTRIES // 8, at.READY // 8, at.BROKEN // 8
+_EVENT_IDX, _INDIRECT, _LAST_AVAIL = at.EVENT_IDX // 8, at.INDIRECT // 8, at.LAST_AVAIL // 8
+_USED_IDX, _IN_FLIGHT, _SIGNALLED = at.USED_IDX // 8, at.IN_FLIGHT // 8, at.SIGNALLED // 8
+"""Indices of words."""

@@ -7,6 +7,8 @@ from functools import partial
 
 from shyper_tui.engine.board.device import TICKS_PER_SECOND
 from shyper_tui.engine.board.virtio.net import Frame
+from shyper_tui.engine.hart.direct import switch_layout as at
+from shyper_tui.engine.hart.host_memory import Block, Flag, Word
 
 Deliver = Callable[[Frame], bool]
 """Takes a frame for the device behind a port; False if it was dropped."""
@@ -22,10 +24,20 @@ class SwitchPort:
     """One socket of the switch. The device plugged in sends with `send` and gets frames through `deliver`.
 
     `vm` says whose device it is, `mac` which address it was configured with. Counters are from the switch's point of
-    view: `in_` is what the device sent, `out_` what the device took.
+    view: `in_` is what the device sent, `out_` what the device took. Native code counts, too; it brings frames to a
+    port with a `net`, the address of a network device's state (`net_layout`).
     """
 
-    def __init__(self, switch: Switch, name: str, deliver: Deliver | None, mac: bytes | None, vm: int | None) -> None:
+    in_frames, in_bytes = Word(at.IN_FRAMES), Word(at.IN_BYTES)
+    out_frames, out_bytes = Word(at.OUT_FRAMES), Word(at.OUT_BYTES)
+    attached = Flag(at.ATTACHED)
+
+    def __init__(
+        self, switch: Switch, name: str, deliver: Deliver | None, mac: bytes | None, vm: int | None, net: int
+    ) -> None:
+        self.state = Block(at.PORT_SIZE)
+        self.words = self.state.bytes.cast("Q")
+        self.net = net
         self._switch = switch
         self.send = partial(switch.forward, self)
         """Brings a frame of the device to where it belongs; returns at how many ports that was tried."""
@@ -33,8 +45,7 @@ class SwitchPort:
         self.deliver = deliver
         self.mac = mac
         self.vm = vm
-        self.in_frames = self.in_bytes = self.in_dropped = 0
-        self.out_frames = self.out_bytes = self.out_dropped = 0
+        self.in_dropped = self.out_dropped = 0
         self._credit, self._counted_at = FLOOD_BURST * _FLOOD_COST, 0  # ticks
 
     def may_flood(self, now: int) -> bool:
@@ -45,6 +56,11 @@ class SwitchPort:
             return False
         self._credit -= _FLOOD_COST
         return True
+
+    @property
+    def direct(self) -> tuple[int, int]:
+        """Host addresses of what native code knows of the switch and of this port (`switch_layout`)."""
+        return self._switch.state.address, self.state.address
 
     @property
     def dropped(self) -> int:
@@ -76,6 +92,8 @@ class Switch:
         self._capacity = capacity
         self._max_ports = max_ports
         self._ports: list[SwitchPort] = []
+        self.state = Block(at.size(max_ports))
+        self._words = self.state.bytes.cast("Q")
         self._configured: dict[bytes, SwitchPort] = {}
         self._learned: dict[bytes, SwitchPort] = {}
         self._heard: dict[SwitchPort, dict[bytes, None]] = {}  # learned addresses of each port, oldest first
@@ -90,12 +108,19 @@ class Switch:
         return self._learned | self._configured
 
     def attach(
-        self, name: str, deliver: Deliver | None = None, *, mac: bytes | None = None, vm: int | None = None
+        self,
+        name: str,
+        deliver: Deliver | None = None,
+        *,
+        mac: bytes | None = None,
+        vm: int | None = None,
+        net: int = 0,
     ) -> SwitchPort:
         """A new port. `deliver` may be set later, once the device exists. Raises ValueError when there is none left."""
         if len(self._ports) >= self._max_ports:
             raise ValueError(f"{name}: all {self._max_ports} ports of the switch are in use")
-        port = SwitchPort(self, name, deliver, mac, vm)
+        port = SwitchPort(self, name, deliver, mac, vm, net)
+        port.attached = True
         self._ports.append(port)
         self._heard[port] = {}
         self._configure()
@@ -104,12 +129,19 @@ class Switch:
     def detach(self, port: SwitchPort) -> None:
         if port in self._ports:
             self._ports.remove(port)
+            port.attached = False
             for mac in self._heard.pop(port):
                 del self._learned[mac]
             self._configure()
 
     def _configure(self) -> None:
         self._configured = {port.mac: port for port in self._ports if port.mac is not None and not port.mac[0] & 1}
+        words, first = self._words, at.ENTRIES // 8
+        for mac, port in self._configured.items():
+            words[first + at.MAC // 8] = int.from_bytes(mac, "little")
+            words[first + at.NET // 8], words[first + at.PORT // 8] = port.net, port.state.address
+            first += at.ENTRY_SIZE // 8
+        words[at.PORTS // 8] = len(self._configured)
 
     def forward(self, source: SwitchPort, frame: Frame) -> int:
         """Brings one frame from `source` to where it belongs; returns at how many ports that was tried."""

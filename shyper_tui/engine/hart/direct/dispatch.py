@@ -59,9 +59,10 @@ def direct_read(b: LlvmBuilder, table: Value, address: Value) -> None:
     b.ret(value.value)
 
 
-@native("table address value")
-def direct_write(b: LlvmBuilder, table: Value, address: Value, value: Value) -> None:
-    """Stores into the register of 32 bits at `address`: 1 when it is done, 0 when the device has to do it."""
+@native("table address value cycle")
+def direct_write(b: LlvmBuilder, table: Value, address: Value, value: Value, cycle: Value) -> None:
+    """Stores `value` into the register of 32 bits at `address`, at `cycle`. How many cycles that takes, with CALLED; 0
+    when the device has to do it."""
     entry = b.call("direct_window", table, address)
     with b.if_(entry == 0):
         b.ret(0)
@@ -71,7 +72,7 @@ def direct_write(b: LlvmBuilder, table: Value, address: Value, value: Value) -> 
     with b.if_(b.host_load(entry, at.KIND) == at.PLIC):
         done.value = b.call("plic_write", state, offset, value & 0xFFFF_FFFF)
     with b.else_():
-        done.value = b.call("virtio_write", state, offset, value & 0xFFFF_FFFF)
+        done.value = b.call("virtio_write", state, offset, value & 0xFFFF_FFFF, cycle)
     with b.if_(done.value != 0):
         _account(b, table, begin, at.STORES, at.STORE_TIME)
     b.ret(done.value)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core.interpreter import LOAD_RESERVED, LOAD_SIGNED, LOAD_TO_F, HandlerBuilder
+from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.isa.value import Value
 
-from .windows_layout import UNANSWERED
+from .windows_layout import CALLED, CYCLES, UNANSWERED
 
-CYCLES = 50
-"""What an answered access takes besides its instruction: a guest that does nothing else has no more of the host."""
 REGISTER = 4
 """Bytes; other accesses are the device's to refuse."""
 
@@ -29,18 +28,24 @@ def load(b: HandlerBuilder, table: Value, address: Value, flags: Value) -> None:
             signed = (flags & LOAD_SIGNED) != 0
             register = b.peek(b.gep("%rec", records.RD), 8).zext()
             b.set("x", signed.select(value.trunc(32).sext(), value), register)
-            _next(b)
+            record, budget = _next(b, b.const(CYCLES))
+            b.dispatch(record, budget)
 
 
 def store(b: HandlerBuilder, table: Value, address: Value, size: Value, value: Value) -> None:
     """Ends the handler when the store is done; otherwise goes on."""
     with b.if_(size == REGISTER):
-        with b.if_(b.call("direct_write", table, address, value) != 0):
-            _next(b)
+        done = b.call("direct_write", table, address, value, b.s.deadline - Value(b, "%bud"))
+        with b.if_(done != 0):
+            record, budget = _next(b, done & (CALLED - 1))
+            with b.if_(done.uge(CALLED)):
+                b.tail("@exit_pc", int(Reason.CALLED), b.record_pc(record), budget=budget)
+            b.dispatch(record, budget)
 
 
-def _next(b: HandlerBuilder) -> None:
-    """On to the following instruction; interrupts of the hart have at most gone away."""
-    b.s.skipped = b.s.skipped + CYCLES
+def _next(b: HandlerBuilder, cycles: Value) -> tuple[str, Value]:
+    """The following instruction's record, and the budget that is left; interrupts of the hart have at most gone
+    away."""
+    b.s.skipped = b.s.skipped + cycles
     length = b.peek(b.gep("%rec", records.LENGTH), 8).zext()
-    b.dispatch(b.gep("%rec", length << 3), b.define(f"sub i64 %bud, {1 + CYCLES}"))
+    return b.gep("%rec", length << 3), Value(b, "%bud") - (cycles + 1)

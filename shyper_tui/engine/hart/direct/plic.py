@@ -12,7 +12,7 @@ from shyper_tui.engine.hart.state import LAYOUT
 from shyper_tui.engine.isa.value import Value
 
 from . import plic_layout as at
-from .windows_layout import UNANSWERED
+from .windows_layout import CYCLES, UNANSWERED
 
 
 def _row(plic: Value, context: Value) -> Value:
@@ -145,7 +145,7 @@ def plic_is_own(b: LlvmBuilder, plic: Value, source: Value) -> None:
 
 @native("plic changed")
 def plic_drive(b: LlvmBuilder, plic: Value, changed: Value) -> None:
-    """Switches the outputs of the contexts in `changed`, all of which drive words of this hart."""
+    """Switches the outputs of the contexts in `changed`, all of which drive words."""
     left = b.variable(changed)
     with b.loop() as contexts:
         with b.if_(left.value == 0):
@@ -157,6 +157,37 @@ def plic_drive(b: LlvmBuilder, plic: Value, changed: Value) -> None:
         word, bits = b.host_load(row, at.TARGET), b.host_load(row, at.TARGET_BITS)
         old = b.host_load(word)
         b.host_store(word, (level != 0).select(old | bits, old & ~bits))
+
+
+@native("plic source")
+def plic_reaches(b: LlvmBuilder, plic: Value, source: Value) -> None:
+    """1 when every context that `source` interrupts drives a word of another hart: native code may raise it, and this
+    hart need not look whether it is interrupted."""
+    context = b.variable(0)
+    with b.loop() as contexts:
+        with b.if_(context.value.uge(b.host_load(plic, at.CONTEXTS))):
+            contexts.leave()
+        row = _row(plic, context.value)
+        target = b.host_load(row, at.TARGET)
+        here = (target - b.address("%st")).ult(LAYOUT.size)
+        with b.if_(_has(b, row, at.EFFECTIVE, source) & (here | (target == 0))):
+            b.ret(0)
+        context.value = context.value + 1
+    b.ret(1)
+
+
+@native("plic source")
+def plic_raise(b: LlvmBuilder, plic: Value, source: Value) -> None:
+    """The line of `source` rises, which `plic_reaches` allows. The contexts whose output has changed, as bits."""
+    with b.if_(~_has(b, plic, at.LEVEL, source)):
+        _count(b, plic, at.RAISED, source)
+        _put(b, plic, at.LEVEL, source, True)
+    with b.if_(_has(b, plic, at.PENDING, source) | _has(b, plic, at.CLAIMED, source)):
+        b.ret(0)
+    _put(b, plic, at.PENDING, source, True)
+    changed = b.call("plic_changed", plic)
+    b.call("plic_drive", plic, changed)
+    b.ret(changed)
 
 
 @native("plic context")
@@ -204,7 +235,7 @@ def plic_read(b: LlvmBuilder, plic: Value, offset: Value) -> None:
 
 @native("plic offset value")
 def plic_write(b: LlvmBuilder, plic: Value, offset: Value, value: Value) -> None:
-    """Stores `value` into the register of 32 bits at `offset`: 1 when it is done, 0 when the device has to do it."""
+    """Stores `value` into the register of 32 bits at `offset`: see `direct_write`."""
     with b.if_(offset.ult(at.CONTEXT_REGISTERS)):
         b.ret(0)
     beyond = offset - at.CONTEXT_REGISTERS
@@ -214,4 +245,6 @@ def plic_write(b: LlvmBuilder, plic: Value, offset: Value, value: Value) -> None
         b.ret(0)
     with b.if_(_has(b, plic, at.WATCHED, value)):
         b.ret(0)
-    b.ret(b.call("plic_complete", plic, context, value))
+    with b.if_(b.call("plic_complete", plic, context, value) == 0):
+        b.ret(0)
+    b.ret(CYCLES)

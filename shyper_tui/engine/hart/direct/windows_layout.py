@@ -17,3 +17,7 @@ PLIC, VIRTIO = 1, 2
 
 UNANSWERED = (1 << 64) - 1
 """What a read returns that the device's Python has to do; no register has 64 bits."""
+CYCLES = 50
+"""What an answered access takes besides its instruction: a guest that does nothing else has no more of the host."""
+CALLED = 1 << 32
+"""Added to the cycles of a store that has interrupted another hart."""

@@ -13,9 +13,7 @@ def build_message_ring(vm: Vm, device: EmulatedDevice, environment: Environment)
     A base and length were meant for 2 MiB that all VMs share. VMs share no memory here, so they are refused.
     """
     if device.base_ipa or device.length:
-        raise VmError(
-            f"device {device.name}: memory shared between VMs does not exist; its base and length must be 0"
-        )
+        raise VmError(f"device {device.name}: memory shared between VMs does not exist; its base and length must be 0")
     if vm.vplic is None or not 1 <= device.irq_id <= vm.vplic.plic.source_count:
         raise VmError(f"device {device.name}: irq {device.irq_id} is not a source of the interrupt controller")
     if sum(other.type == DeviceType.SHYPER for other in vm.definition.devices) > 1:

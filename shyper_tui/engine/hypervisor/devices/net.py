@@ -18,6 +18,6 @@ def build_net(vm: Vm, device: EmulatedDevice, environment: Environment) -> None:
         raise VmError(f"device {device.name}: its cfg_list must be the 6 bytes of a MAC address")
     mac = bytes(value & 0xFF for value in device.cfg_list[:6])
     net = Net(mac, features=NET_FEATURES, timebase=environment.timebase, sent_length=True)
-    net.port = environment.switch.attach(f"vm{vm.id} {device.name}", net.deliver, mac=mac, vm=vm.id)
-    vm.releases.append(net.port.unplug)
+    net.join(environment.switch, f"vm{vm.id} {device.name}", vm.id)
+    vm.releases.append(net.leave)
     attach_virtio(vm, device, net)
