@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 TICKS_PER_SECOND = 10_000_000
+NEVER = (1 << 64) - 1
 VIRTUAL_DIVIDER = 10
 """Cycles per tick of the virtual clock: 100 million instructions a second."""
 
@@ -40,6 +41,10 @@ class Clock(ABC):
         """Called between turns; True when the mapping has changed. No hart is behind `cycle` or ahead of `furthest`."""
 
     @abstractmethod
+    def look_again(self) -> int:
+        """The time of the host's monotonic clock (nanoseconds) from which on `adjust` should be called."""
+
+    @abstractmethod
     def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
         """Every hart waits at `cycle`; the cycle to go on at: `target`, or earlier when `wake` is set."""
 
@@ -62,6 +67,9 @@ class VirtualClock(Clock):
 
     def adjust(self, cycle: int, furthest: int) -> bool:
         return False
+
+    def look_again(self) -> int:
+        return NEVER
 
     def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
         return target
@@ -149,6 +157,9 @@ class WallClock(Clock):
         self._move(cycle, furthest, self._divider(lead), wall)
         self._adjusted, self._lead = now, (self.base_tick - wall) / TICKS_PER_SECOND
         return True
+
+    def look_again(self) -> int:
+        return time.monotonic_ns() + int(self.TOLERANCE * 1e9)
 
     def _divider(self, lead: float) -> int:
         """Cycles per tick for the next window, which begins `lead` seconds before the host's time or even with it."""

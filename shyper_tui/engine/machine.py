@@ -31,13 +31,6 @@ from shyper_tui.engine.hart.program import Program, program
 from shyper_tui.engine.hart.slow_path import SlowPath
 from shyper_tui.engine.hart.state import LAYOUT, NEVER
 
-TURN = 20_000
-"""Cycles of a hart's turn when several run."""
-TURN_CALLED = 3 * TURN
-"""Cycles of a turn after one hart has interrupted another: room for the answer."""
-TURN_ALONE = 200_000
-"""Cycles of a turn while all other harts sleep; it ends early when one of them is woken."""
-
 TRAP_CYCLES, MMIO_CYCLES = 1000, 200
 """Cycles that pass in software or a device written in Python. They keep a guest that does nothing but trap from taking
 the host's time from the other harts' turns."""
@@ -90,7 +83,6 @@ class Machine:
         self.cycle = 0
         self._current: Hart | None = None
         self._mtimecmp_written = False
-        self._called: Hart | None = None  # whom another hart has just interrupted
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
         code = self.host.page_records.bytes.cast("Q")
@@ -109,7 +101,7 @@ class Machine:
         )
         core = core or program()
         self.harts = [Hart(number, core, self.host, self.board.bus) for number in range(harts)]
-        self._group = HartGroup(self.harts)
+        self._group = HartGroup(self.harts, self.alarm.address)
         self._direct = DirectWindows()
         self._answer_directly()
         self._slow = SlowPath(core, self.host, self.board.bus)
@@ -221,68 +213,43 @@ class Machine:
             call()
 
     def run_round(self, limit: int | None = None) -> None:
-        """One turn of every hart, and the events that are due; not past cycle `limit`."""
+        """One turn of every hart, more where harts call each other, and the events that are due; not past cycle
+        `limit`."""
         if self.clock.adjust(self.cycle, max(hart.cycle for hart in self.harts)):
             self._set_time()
         self._run_events()
-        idle = self._group.idle()
-        if idle == self._group.all:
+        tick = self._next_event()
+        event_at = NEVER if tick is None else self.clock.cycle_of(tick)
+        group = self._group
+        if not group.begin(self.cycle, event_at, NEVER if limit is None else limit, self.clock.look_again()):
             self._idle(limit)
             return
-        running = [hart for hart in self.harts if not idle >> hart.hart_id & 1]
-        if len(running) > 1 and self._called is not None and self._called in running:
-            running.remove(self._called)
-            running.insert(0, self._called)
-        end = self._run_turns(running, self._end_of_turns(len(running), limit))
-        if idle:
-            self._group.sleep_until(idle, end)
-        self.cycle = end
+        self._mtimecmp_written = False
+        while (hart := group.run()) is not None:
+            self._current = hart
+            self._serve(hart)
+            self._current = None
+            if self.power is not None:
+                group.break_off()
+                break
+        self.cycle = group.cycle
         if self.host.arena_used > ARENA_LIMIT:
             self._forget_code()
 
-    def _end_of_turns(self, running: int, limit: int | None) -> int:
-        """The cycle at which the next turns end: a hart that runs alone has a long one, but nobody's timer waits."""
-        end = self.cycle + (TURN_ALONE if running == 1 else TURN_CALLED if self._called is not None else TURN)
-        tick = self._next_event()
-        if tick is not None:
-            end = min(end, self.clock.cycle_of(tick))
-        end = max(min(end, self._group.soonest), self.cycle + 1)
-        return end if limit is None else min(end, limit)
-
-    def _run_turns(self, running: list[Hart], end: int) -> int:
-        """One turn of each running hart; the cycle it ended at, which is earlier when one has interrupted another."""
-        self._called = None
-        self._mtimecmp_written = False
-        for hart in running:
-            self._current = hart
-            self._group.note_inputs()
-            end = self._run_hart(hart, end)
-        self._current = None
-        return end
-
-    def _run_hart(self, hart: Hart, end: int) -> int:
-        """Until cycle `end`, or until it has interrupted another one; the cycle at which the turn ends."""
-        words, interrupted_by, own = hart.words, self._group.interrupted_by, hart.hart_id
-        while words[_DEADLINE] < end and self.power is None:
-            reason = hart.enter(end)
-            if reason == _SLICE:
-                break
-            if reason == _TRAP:
-                self._software_trap(hart)
-            elif reason == _MMIO_LOAD:
-                self._mmio_load(hart)
-            elif reason == _MMIO_STORE:
-                self._mmio_store(hart)
-            elif reason == _CALLED:
-                pass
-            elif self._slow.step(hart):
-                self._software_trap(hart)
-            called = interrupted_by(own)
-            if called is not None:
-                self._called = called
-            if called is not None or self._mtimecmp_written:
-                return min(end, max(hart.cycle, self.cycle + 1))
-        return end
+    def _serve(self, hart: Hart) -> None:
+        """Does what `hart` has stopped for."""
+        reason = hart.words[_REASON]
+        if reason == _TRAP:
+            self._software_trap(hart)
+        elif reason == _MMIO_LOAD:
+            self._mmio_load(hart)
+        elif reason == _MMIO_STORE:
+            self._mmio_store(hart)
+        elif self._slow.step(hart):
+            self._software_trap(hart)
+        if self._mtimecmp_written:
+            self._mtimecmp_written = False
+            self._group.end_turn(hart)
 
     def _software_trap(self, hart: Hart) -> None:
         """A trap has entered a mode whose software is Python."""
@@ -415,8 +382,8 @@ def _pass_cycles(hart: Hart, cycles: int) -> None:
 
 _word: Callable[[str], int] = LAYOUT.index
 _WAITING = _word("waiting")
-_SLICE, _TRAP, _MMIO_LOAD, _MMIO_STORE = map(int, (Reason.SLICE, Reason.TRAP, Reason.MMIO_LOAD, Reason.MMIO_STORE))
-_CALLED = int(Reason.CALLED)
+_TRAP, _MMIO_LOAD, _MMIO_STORE = map(int, (Reason.TRAP, Reason.MMIO_LOAD, Reason.MMIO_STORE))
+_REASON = _word("reason")
 _PRV, _M = _word("prv"), 3
 _SKIPPED = _word("skipped")
 _EXIT_PA, _EXIT_SIZE, _EXIT_VALUE = _word("exit_pa"), _word("exit_size"), _word("exit_value")

@@ -145,7 +145,8 @@ class Lockstep:
         end = self.native.cycle + cycles
         # time that passes in devices is the machine's affair
         with patch.object(machine_module, "MMIO_CYCLES", 0):
-            self.machine._run_hart(self.native, end)
+            while self.native.cycle < end and self.native.enter(end) != Reason.SLICE:
+                self.machine._serve(self.native)
         self.executed += self.native.instructions - before
         self.reference.run(end, self.native.cycle, self._looks)
         self.compare(memory=memory)

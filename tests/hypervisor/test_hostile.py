@@ -9,10 +9,10 @@ import pytest
 
 from shyper_tui import images
 from shyper_tui.engine import vm_counters
+from shyper_tui.engine.hart.group_layout import TURN_CALLED
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmDefinition
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
-from shyper_tui.engine.machine import TURN_CALLED
 from shyper_tui.engine.snapshots import vcpu_snapshot
 from tests.fuzz.puppet import TROUBLE
 from tests.hypervisor.station import RAM_BASE, Station, guest

@@ -10,8 +10,9 @@ import pytest
 
 from shyper_tui.engine.board.memory_map import RAM_BASE, RTC_BASE
 from shyper_tui.engine.clock import VIRTUAL_DIVIDER, Clock, VirtualClock, WallClock
+from shyper_tui.engine.hart.group_layout import TURN, TURN_ALONE
 from shyper_tui.engine.hart.hart import Hart, Mode
-from shyper_tui.engine.machine import TURN, TURN_ALONE, Machine
+from shyper_tui.engine.machine import Machine
 
 WFI = 0x1050_0073
 LOOP = 0x0000_006F  # j .

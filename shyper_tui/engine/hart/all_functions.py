@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from . import csr, csr_access, group_functions, interrupts, protection, shared_time, timers, tlb, translation, traps
+from . import (
+    csr,
+    csr_access,
+    group_functions,
+    interrupts,
+    protection,
+    shared_time,
+    timers,
+    tlb,
+    translation,
+    traps,
+    turns,
+)
 from .direct import dispatch, memory, net, pace, plic, queue, virtio
 from .functions import FUNCTIONS
 from .native import NATIVE
 
 MODULES = (timers, interrupts, traps, protection, translation, csr, csr_access)
-NATIVE_MODULES = (tlb, shared_time, group_functions, plic, memory, pace, queue, net, virtio, dispatch)
+NATIVE_MODULES = (tlb, shared_time, group_functions, plic, memory, pace, queue, net, virtio, dispatch, turns)
 
 __all__ = ["FUNCTIONS", "MODULES", "NATIVE", "NATIVE_MODULES"]

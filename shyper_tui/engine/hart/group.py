@@ -1,4 +1,4 @@
-"""All harts of a machine, for what it asks of them together between turns."""
+"""All harts of a machine: their turns, and what the machine asks of them together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from .host_memory import Block
 class HartGroup:
     """Sets of harts are bit masks: bit n is hart n."""
 
-    def __init__(self, harts: Sequence[Hart]) -> None:
+    def __init__(self, harts: Sequence[Hart], alarm: int) -> None:
+        """`alarm`: host address of a word with a tick that no turn may go past, even if native code sets it."""
         if not 1 <= len(harts) <= at.MOST_HARTS:
             raise ValueError(f"a machine has 1 to {at.MOST_HARTS} harts, not {len(harts)}")
         self.harts = list(harts)
@@ -25,7 +26,9 @@ class HartGroup:
             self._words[at.STATES // 8 + hart.hart_id] = hart.address
         native = harts[0].native
         self._survey, self._sleep = native["group_survey"], native["group_sleep"]
-        self._note_inputs, self._interrupted = native["group_note_inputs"], native["group_interrupted"]
+        self._begin, self._run, self._end_turn = native["group_begin"], native["group_run"], native["group_end_turn"]
+        self._finish = native["group_finish"]
+        self._words[at.ALARM // 8] = alarm
 
     def idle(self) -> int:
         """Those that wait, with nothing pending that ends it."""
@@ -41,11 +44,36 @@ class HartGroup:
         """Time passes for the harts in `idle`, without an instruction."""
         self._sleep(0, self._address, idle, cycle)
 
-    def note_inputs(self) -> None:
-        """Begins to look for interrupts that one hart causes for another."""
-        self._note_inputs(0, self._address)
+    def begin(self, cycle: int, event_at: int, limit: int, clock_at: int) -> bool:
+        """Begins a round of turns at `cycle`; False when all harts are idle.
 
-    def interrupted_by(self, own: int) -> Hart | None:
-        """The first hart, other than `own`, that has been interrupted or started since `note_inputs`."""
-        found: int = self._interrupted(0, self._address, own)
-        return self.harts[found - 1] if found else None
+        No turn goes past the cycles `event_at` and `limit`. Rounds that answer an interrupt between harts may follow,
+        until the host's monotonic clock shows `clock_at` (nanoseconds).
+        """
+        words = self._words
+        words[_CYCLE], words[_EVENT_AT], words[_LIMIT], words[_CLOCK_AT] = cycle, event_at, limit, clock_at
+        words[_HANDOVERS] = at.MOST_HANDOVERS
+        return self._begin(0, self._address) != 0
+
+    def run(self) -> Hart | None:
+        """Goes on until a hart stops for Python, which is returned, or until the round is over."""
+        stopped: int = self._run(0, self._address)
+        return self.harts[stopped - 1] if stopped else None
+
+    def end_turn(self, hart: Hart) -> None:
+        """The turns end where `hart` is now."""
+        self._end_turn(0, self._address, hart.hart_id)
+
+    def break_off(self) -> None:
+        """The round is over."""
+        self._finish(0, self._address)
+
+    @property
+    def cycle(self) -> int:
+        """The cycle at which the last round ended."""
+        return self._words[_CYCLE]
+
+
+_CYCLE, _EVENT_AT, _LIMIT, _CLOCK_AT = at.CYCLE // 8, at.EVENT_AT // 8, at.LIMIT // 8, at.CLOCK_AT // 8
+_HANDOVERS = at.HANDOVERS // 8
+"""Indices of words."""

@@ -11,4 +11,32 @@ SEEN = STATES + 8 * MOST_HARTS
 """For each hart, what others change in order to interrupt or start it, when it was last looked at."""
 INPUTS = ("lines", "mip_soft", "hvip", "waiting")
 SEEN_SIZE = 8 * len(INPUTS)
-SIZE = SEEN + SEEN_SIZE * MOST_HARTS
+
+# a round of turns
+CYCLE = SEEN + SEEN_SIZE * MOST_HARTS
+"""Where the round began: no hart is behind."""
+END = CYCLE + 8
+"""Where its turns end."""
+EVENT_AT, LIMIT = END + 8, END + 16
+"""Cycles of the next event, and at which Python wants the machine back; NEVER without."""
+CLOCK_AT = LIMIT + 8
+"""Nanoseconds of the host at which the clock wants to be looked at, or NEVER."""
+ALARM = CLOCK_AT + 8
+"""Host address of a word with a tick at which a round must end, too."""
+IDLE, RUNNING, FIRST = ALARM + 8, ALARM + 16, ALARM + 24
+"""Sets of harts: those without a turn, those whose turn is not over, and the one of them that is next, if that is
+settled."""
+CURRENT, CALLED = FIRST + 8, FIRST + 16
+"""The number of the hart whose turn it is, or NOBODY; one more than that of the hart that another has interrupted."""
+HANDOVERS = CALLED + 8
+"""How many more rounds may follow before Python is asked."""
+SIZE = HANDOVERS + 8
+NOBODY = (1 << 64) - 1
+
+TURN = 20_000
+"""Cycles of a hart's turn when several run."""
+TURN_CALLED = 3 * TURN
+"""Cycles of a turn after one hart has interrupted another: room for the answer."""
+TURN_ALONE = 200_000
+"""Cycles of a turn while all other harts sleep; it ends early when one of them is woken."""
+MOST_HANDOVERS = 8

@@ -43,13 +43,17 @@ EXPORTED = {
     "group_sleep": 3,
     "group_note_inputs": 1,
     "group_interrupted": 2,
+    "group_begin": 1,
+    "group_end_turn": 2,
+    "group_finish": 1,
+    "group_run": 1,
     "plic_claim": 2,
     "plic_complete": 3,
     "plic_changed": 1,
 }
 
-LONG = ("enter",)
-"""Those that other threads shall not wait for: it runs guest code for a whole turn."""
+LONG = ("enter", "group_run")
+"""Those that other threads shall not wait for: they run guest code for whole turns."""
 
 
 class Program:
