@@ -159,7 +159,7 @@ class WallClock(Clock):
         return True
 
     def look_again(self) -> int:
-        return time.monotonic_ns() + int(self.TOLERANCE * 1e9)
+        return time.monotonic_ns() + int(self.INTERVAL / 2 * 1e9)
 
     def _divider(self, lead: float) -> int:
         """Cycles per tick for the next window, which begins `lead` seconds before the host's time or even with it."""
