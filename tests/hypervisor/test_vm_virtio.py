@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shyper_tui import images
-from shyper_tui.engine.board.virtio.net import Net
+from shyper_tui.engine.board.virtio.net import VIRTIO_NET_F_MRG_RXBUF, Net
 from shyper_tui.engine.hypervisor.definition import CpuSpec, DeviceType, EmulatedDevice
 from shyper_tui.engine.hypervisor.mvm import mvm_definition
 from shyper_tui.engine.hypervisor.vm import Vm
@@ -13,7 +13,7 @@ from tests.hypervisor.station import Station, guest
 
 BLOCK, NET, CONSOLE = 0x1000_1000, 0x5000_0000, 0x4000_1000
 FEATURES = {
-    NET: 0x1_0023_7DA3,  # Rust-Shyper's
+    NET: 0x1_0023_7DA3 | VIRTIO_NET_F_MRG_RXBUF,  # Rust-Shyper's, and one more
     CONSOLE: 0x1_0000_0001,
     BLOCK: 0x1_0000_0006,
 }

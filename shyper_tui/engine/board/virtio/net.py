@@ -12,7 +12,7 @@ from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.backend import Backend, Transport
 from shyper_tui.engine.board.virtio.pace import DESCRIPTOR_TICKS, Pace
-from shyper_tui.engine.board.virtio.queue import QueueError, VirtQueue
+from shyper_tui.engine.board.virtio.queue import Chain, QueueError, VirtQueue
 from shyper_tui.engine.board.virtio.segmentation import MAX_SEGMENTS, ones_complement_sum, segment
 from shyper_tui.engine.hart.direct import net_layout as at
 from shyper_tui.engine.hart.direct import pace_layout
@@ -31,6 +31,7 @@ VIRTIO_NET_F_HOST_TSO4 = 1 << 11
 VIRTIO_NET_F_HOST_TSO6 = 1 << 12
 VIRTIO_NET_F_HOST_ECN = 1 << 13
 VIRTIO_NET_F_HOST_UFO = 1 << 14
+VIRTIO_NET_F_MRG_RXBUF = 1 << 15
 VIRTIO_NET_F_STATUS = 1 << 16
 VIRTIO_NET_F_CTRL_VQ = 1 << 17
 VIRTIO_NET_F_GUEST_ANNOUNCE = 1 << 21
@@ -58,8 +59,8 @@ _CTRL_OK, _CTRL_ERR = b"\0", b"\1"
 
 _HEADER = struct.Struct("<BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
 _NOTHING_LEFT = bytes(_HEADER.size)
-_ONE_BUFFER = b"\1\0"  # num_buffers
-_HEADER_SIZE = _HEADER.size + len(_ONE_BUFFER)
+_NUM_BUFFERS = struct.Struct("<H")
+_HEADER_SIZE = _HEADER.size + _NUM_BUFFERS.size
 _MIN_FRAME, _MAX_FRAME = at.LEAST_FRAME, 65535 + 18
 _FRAME_TICKS, _COPY_TICKS, _COPIED_PER_TICK = at.FRAME_TICKS, at.COPY_TICKS, at.COPIED_PER_TICK
 _SEGMENT_TICKS = 50
@@ -82,10 +83,10 @@ class Frame(NamedTuple):
     csum_start: int = 0
     csum_offset: int = 0
 
-    def header(self) -> bytes:
-        """The `struct virtio_net_hdr` of a frame in one buffer (12 bytes)."""
+    def header(self, buffers: int) -> bytes:
+        """The `struct virtio_net_hdr` (12 bytes) of a frame that `buffers` buffers hold."""
         _, flags, *others = self
-        return _HEADER.pack(flags & _NEEDS_CSUM, *others) + _ONE_BUFFER
+        return _HEADER.pack(flags & _NEEDS_CSUM, *others) + _NUM_BUFFERS.pack(buffers)
 
     def with_checksum(self) -> Frame:
         """The same frame with its checksum in place (RFC 1071)."""
@@ -260,25 +261,49 @@ class Net(Backend):
 
     def _fill(self, queue: VirtQueue) -> None:
         pace, waiting = self._buffers_pace, self._waiting
+        most = queue.size if self.negotiated(VIRTIO_NET_F_MRG_RXBUF) else 1
         for _ in range(queue.size):
             if not waiting or (pace.ahead and pace.must_rest()):
                 break
+            frame = waiting[0]
+            size = _HEADER_SIZE + len(frame.data)
+            chains, room = self._room(queue, size, most)
+            if room < size:
+                for chain in reversed(chains):
+                    queue.put_back(chain)
+                if len(chains) < most:
+                    break  # there may be more buffers later
+            waiting.popleft()
+            self._waiting_frames = len(waiting)
+            if room < size:
+                self.received_dropped += 1
+                continue
+            self.received_frames += 1
+            self.received_bytes += len(frame.data)
+            self._put(queue, chains, frame.header(len(chains)) + frame.data)
+
+    def _room(self, queue: VirtQueue, size: int, most: int) -> tuple[list[Chain], int]:
+        """Takes buffers, at most `most`, until `size` bytes fit into them: the buffers, and what fits."""
+        chains: list[Chain] = []
+        room = 0
+        while room < size and len(chains) < most:
             chain = queue.pop()
             if chain is None:
                 break
-            pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
-            frame = waiting.popleft()
-            self._waiting_frames = len(waiting)
-            data = frame.data
-            size = _HEADER_SIZE + len(data)
-            if chain.writable_size < size:
-                queue.put_back(chain)
-                self.received_dropped += 1
-                continue
-            chain.write(0, frame.header() + data)
-            self.received_frames += 1
-            self.received_bytes += len(data)
-            self.finish(queue, chain, size)
+            self._buffers_pace.spend(DESCRIPTOR_TICKS * chain.descriptors)
+            chains.append(chain)
+            room += chain.writable_size
+        return chains, room
+
+    def _put(self, queue: VirtQueue, chains: list[Chain], data: bytes) -> None:
+        """Fills the buffers one after the other and gives them back together (section 5.1.6.4)."""
+        done, given = 0, False
+        for chain in chains:
+            written = chain.write(0, data[done : done + chain.writable_size])
+            done += written
+            given = self.give_back(queue, chain, written)
+        if given and self.transport is not None:
+            self.transport.signal(queue)
 
     def _drain(self, queue: VirtQueue) -> None:
         pace, port = self._pace, self.port
