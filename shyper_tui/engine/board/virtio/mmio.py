@@ -332,9 +332,8 @@ class VirtioMmio:
         except QueueError as error:
             self.fail(str(error))
             return
-        queue.event_idx = bool(self.driver_features & VIRTIO_F_EVENT_IDX)
-        queue.indirect = bool(self.driver_features & VIRTIO_F_INDIRECT_DESC)
-        queue.ready = True
+        features = self.driver_features
+        queue.start(event_idx=bool(features & VIRTIO_F_EVENT_IDX), indirect=bool(features & VIRTIO_F_INDIRECT_DESC))
 
 
 def _word(value: int, selector: int) -> int:

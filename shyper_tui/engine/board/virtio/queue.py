@@ -139,6 +139,11 @@ class VirtQueue:
             except BadAddress as error:
                 raise QueueError(f"queue {self.index}: its {name} is not in memory: {error}") from None
 
+    def start(self, *, event_idx: bool, indirect: bool) -> None:
+        """It is ready, with these features, after `check`."""
+        self.event_idx, self.indirect, self.ready = event_idx, indirect, True
+        self._find_areas()
+
     def pop(self) -> Chain | None:
         """Takes the next available chain, or None. Asks for a notification when nothing is left."""
         words = self.words
