@@ -60,10 +60,11 @@ class _Words(MutableMapping[int, int]):
 
 
 class Bench:
-    """A machine with one hart. All of memory is open to every mode, no translation, everything delegated to nobody."""
+    """The first hart of a machine. All of memory is open to every mode, no translation, everything delegated to
+    nobody."""
 
-    def __init__(self) -> None:
-        self.machine = Machine(1, 8 << 20)
+    def __init__(self, harts: int = 1) -> None:
+        self.machine = Machine(harts, 8 << 20)
         self.hart: Hart = self.machine.harts[0]
         self.hart.reset(RAM)
         self.words = _Words(self)

@@ -89,10 +89,11 @@ class Station:
 
 
 class Wires:
-    """Three of them on a switch. Their interrupts go to bits of words that belong to no hart here."""
+    """Three of them on a switch, driven by the first hart. Their interrupts go to bits of words that belong to no
+    hart."""
 
-    def __init__(self, direct: bool, without: int = 0) -> None:
-        self.bench = Bench()
+    def __init__(self, direct: bool, without: int = 0, harts: int = 1) -> None:
+        self.bench = Bench(harts)
         self.machine = self.bench.machine
         self.switch = Switch(now=self.machine.now)
         self._block = Block(8 * len(STATIONS))
