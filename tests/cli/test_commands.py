@@ -158,7 +158,7 @@ def test_an_interrupted_fetch_leaves_no_apt_behind(tmp_path: Path, number: signa
     apt_process = os.pidfd_open(int((tmp_path / "pid").read_text()))
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors.endswith("Interrupted.\n")
     assert "Traceback" not in errors
     assert select.select([apt_process], [], [], 30)[0]  # readable: it has ended

@@ -101,11 +101,11 @@ def net_receives_as_it_is(b: LlvmBuilder, net: Value, buffer: Value) -> None:
     b.ret(((needs == 0) | ((features & at.VIRTIO_NET_F_GUEST_CSUM) != 0)).zext())
 
 
-@native("net head")
-def net_fetch(b: LlvmBuilder, net: Value, head: Value) -> None:
-    """Brings the frame that the driver has sent at `head` into BUFFER. Its size; 0: Python has to look at it."""
+@native("net")
+def net_fetch(b: LlvmBuilder, net: Value) -> None:
+    """Brings the next frame that the driver has sent into BUFFER. Its size; 0: Python has to look at it."""
     memory, chain, buffer = b.host_load(net, at.MEMORY), net + at.SENT_CHAIN, net + at.BUFFER
-    with b.if_(b.call("queue_walk", b.host_load(net, at.TRANSMITQ), memory, head, chain) == 0):
+    with b.if_(b.call("queue_look", b.host_load(net, at.TRANSMITQ), memory, chain) == 0):
         b.ret(0)
     size = b.host_load(chain, queue_layout.READABLE_SIZE) - at.FRAME
     with b.if_((size - at.LEAST_FRAME).uge(at.MOST_FRAME - at.LEAST_FRAME + 1)):
@@ -134,7 +134,7 @@ def net_can_receive(b: LlvmBuilder, net: Value, buffer: Value, size: Value, chai
     with b.if_((b.call("net_receives_as_it_is", net, buffer) == 0) | (b.call("queue_available", queue) == 0)):
         b.ret(0)
     memory = b.host_load(net, at.MEMORY)
-    with b.if_(b.call("queue_walk", queue, memory, b.call("queue_head", queue), chain) == 0):
+    with b.if_(b.call("queue_look", queue, memory, chain) == 0):
         b.ret(0)
     with b.if_(b.call("net_scatter", memory, chain, buffer, size + at.FRAME, b.const(0)) == 0):
         b.ret(0)
@@ -150,7 +150,7 @@ def net_receive(b: LlvmBuilder, net: Value, buffer: Value, size: Value, chain: V
     queue = b.host_load(net, at.RECEIVEQ)
     wanted = b.call("queue_wants_interrupt", queue)
     b.call("net_scatter", b.host_load(net, at.MEMORY), chain, buffer, size + at.FRAME, b.const(1))
-    b.call("queue_take_and_return", queue, b.call("queue_head", queue), size + at.FRAME)
+    b.call("queue_take_and_return", queue, chain, size + at.FRAME)
     b.call("queue_signalled", queue)
     cost = b.host_load(chain, queue_layout.DESCRIPTORS) * pace_layout.DESCRIPTOR_TICKS
     b.call("pace_spend", net + at.RECEIVE_PACE, now, cost)
@@ -161,15 +161,14 @@ def net_receive(b: LlvmBuilder, net: Value, buffer: Value, size: Value, chain: V
     b.ret(changed.value)
 
 
-@native("net head size now")
-def net_sent(b: LlvmBuilder, net: Value, head: Value, size: Value, now: Value) -> None:
+@native("net size now")
+def net_sent(b: LlvmBuilder, net: Value, size: Value, now: Value) -> None:
     """Returns the chain of a frame sent; its interrupt comes later (see the device's Python)."""
-    queue = b.host_load(net, at.TRANSMITQ)
+    queue, chain = b.host_load(net, at.TRANSMITQ), net + at.SENT_CHAIN
     length = (b.host_load(net, at.SENT_LENGTH) != 0).select(size, size.like(0))
-    b.call("queue_take_and_return", queue, head, length)
+    b.call("queue_take_and_return", queue, chain, length)
     b.call("queue_ask", queue)
-    descriptors = b.host_load(net + at.SENT_CHAIN, queue_layout.DESCRIPTORS)
-    cost = descriptors * pace_layout.DESCRIPTOR_TICKS + size.udiv(at.COPIED_PER_TICK)
+    cost = b.host_load(chain, queue_layout.DESCRIPTORS) * pace_layout.DESCRIPTOR_TICKS + size.udiv(at.COPIED_PER_TICK)
     b.call("pace_spend", net + at.TRANSMIT_PACE, now, cost + (at.FRAME_TICKS + at.COPY_TICKS))
     _count(b, net, at.SENT_FRAMES, at.SENT_BYTES, size)
     b.host_store(net, b.host_load(net, at.HELD) + 1, at.HELD)
@@ -193,8 +192,7 @@ def net_send(b: LlvmBuilder, net: Value, cycle: Value) -> None:
         b.ret(0)
     with b.if_(b.call("queue_available", queue) != 1):
         b.ret(0)
-    head = b.call("queue_head", queue)
-    size = b.call("net_fetch", net, head)
+    size = b.call("net_fetch", net)
     with b.if_(size == 0):
         b.ret(0)
     buffer, chain = net + at.BUFFER, net + at.RECEIVED_CHAIN
@@ -210,7 +208,7 @@ def net_send(b: LlvmBuilder, net: Value, cycle: Value) -> None:
         b.ret(0)
     now = b.call("observed_time", b.call("ticks", cycle))
     called = b.call("net_receive", receiver, buffer, size, chain, now) != 0
-    b.call("net_sent", net, head, size, now)
+    b.call("net_sent", net, size, now)
     _count(b, port, switch_layout.IN_FRAMES, switch_layout.IN_BYTES, size)
     _count(b, b.host_load(entry, switch_layout.PORT), switch_layout.OUT_FRAMES, switch_layout.OUT_BYTES, size)
     b.ret(called.select(b.const(CALLED), b.const(DONE)))

@@ -37,20 +37,15 @@ def queue_available(b: LlvmBuilder, queue: Value) -> None:
     b.ret(count)
 
 
-@native("queue")
-def queue_head(b: LlvmBuilder, queue: Value) -> None:
-    """The head of the next available chain."""
+@native("queue memory chain")
+def queue_look(b: LlvmBuilder, queue: Value, memory: Value, chain: Value) -> None:
+    """Writes the next available chain down. 1: done; 0: it is too long, or not as it must be."""
     place = b.host_load(queue, at.LAST_AVAIL) & (b.host_load(queue, at.ENTRIES) - 1)
-    b.ret(_half(b, b.host_load(queue, at.AVAILABLE) + (place << 1), at.RING))
-
-
-@native("queue memory head chain")
-def queue_walk(b: LlvmBuilder, queue: Value, memory: Value, head: Value, chain: Value) -> None:
-    """Writes down the chain that begins at `head`. 1: done; 0: it is too long, or not as it must be."""
+    head = _half(b, b.host_load(queue, at.AVAILABLE) + (place << 1), at.RING)
     table, limit = b.variable(b.host_load(queue, at.TABLE)), b.variable(b.host_load(queue, at.ENTRIES))
     index, left, direct = b.variable(head), b.variable(limit.value), b.variable(b.host_load(queue, at.INDIRECT))
     count, readable = b.variable(0), b.variable(0)
-    readable_size, writable_size = b.variable(0), b.variable(0)
+    readable_size = b.variable(0)
     with b.loop() as descriptors:
         with b.if_(index.value.uge(limit.value) | count.value.uge(at.MOST_SEGMENTS)):
             b.ret(0)
@@ -68,9 +63,7 @@ def queue_walk(b: LlvmBuilder, queue: Value, memory: Value, head: Value, chain: 
             left.value = limit.value
             index.value, direct.value = b.const(0), b.const(0)
             descriptors.again()
-        with b.if_((word & _WRITE) != 0):
-            writable_size.value = writable_size.value + length
-        with b.else_():
+        with b.if_((word & _WRITE) == 0):
             with b.if_(count.value != readable.value):
                 b.ret(0)
             readable.value = readable.value + 1
@@ -85,20 +78,21 @@ def queue_walk(b: LlvmBuilder, queue: Value, memory: Value, head: Value, chain: 
         with b.if_(left.value == 0):
             b.ret(0)
         index.value = word >> at.NEXT
+    b.host_store(chain, head, at.HEAD)
     b.host_store(chain, count.value, at.DESCRIPTORS)
     b.host_store(chain, readable.value, at.READABLE)
     b.host_store(chain, readable_size.value, at.READABLE_SIZE)
-    b.host_store(chain, writable_size.value, at.WRITABLE_SIZE)
     b.ret(1)
 
 
-@native("queue head written")
-def queue_take_and_return(b: LlvmBuilder, queue: Value, head: Value, written: Value) -> None:
-    """Takes the next available chain, whose head is `head`, and returns it with `written` bytes."""
+@native("queue chain written")
+def queue_take_and_return(b: LlvmBuilder, queue: Value, chain: Value, written: Value) -> None:
+    """Takes the next available chain, which was written down, and returns it with `written` bytes."""
     b.host_store(queue, (b.host_load(queue, at.LAST_AVAIL) + 1) & 0xFFFF, at.LAST_AVAIL)
     used, index = b.host_load(queue, at.USED), b.host_load(queue, at.USED_IDX)
     place = index & (b.host_load(queue, at.ENTRIES) - 1)
-    b.host_store(used + place * at.ELEMENT_SIZE, head | (written << 32), at.RING, align=4)
+    element = b.host_load(chain, at.HEAD) | (written << 32)
+    b.host_store(used + place * at.ELEMENT_SIZE, element, at.RING, align=4)
     following = (index + 1) & 0xFFFF
     b.host_store(queue, following, at.USED_IDX)
     b.host_store(used, following.trunc(16), at.RING_INDEX, 16)

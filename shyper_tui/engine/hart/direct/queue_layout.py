@@ -16,8 +16,8 @@ SIZE = 112
 NOTHING = (1 << 64) - 1
 
 # a chain that was walked
-DESCRIPTORS, READABLE, READABLE_SIZE, WRITABLE_SIZE = 0, 8, 16, 24
-"""How many descriptors; how many of them the device may read; the bytes of these and of the others."""
+HEAD, DESCRIPTORS, READABLE, READABLE_SIZE = 0, 8, 16, 24
+"""Its head; how many descriptors; how many of them the device may read, and the bytes of these."""
 SEGMENTS, SEGMENT_SIZE = 32, 16
 """Address and length of each, those that the device may read before the others."""
 MOST_SEGMENTS = 64
