@@ -39,7 +39,7 @@ class CountingSemantics(InterpreterSemantics):
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout)
-        slot = self.s.executions + ((self.address("%rec") - self.s.arena) >> 1)
+        slot = self.s.executions + (self.address("%rec") - self.s.arena)  # 8 bytes for a record's 8
         self.host_store(slot, self.host_load(slot) + 1)
 
 
@@ -52,7 +52,7 @@ def counting_program() -> Program:
 def lines(core: Program, table: HandlerTable, prepare: Callable[[Program], Machine]) -> list[Line]:
     """Runs one workload; the straight lines of code that it executed."""
     machine = prepare(core)
-    counts = Block(machine.host.arena.size // 2)
+    counts = Block(machine.host.arena.size)
     for hart in machine.harts:
         hart.set("executions", counts.address)
     machine.run()
@@ -60,7 +60,7 @@ def lines(core: Program, table: HandlerTable, prepare: Callable[[Program], Machi
     for page in range(machine.host.size // PAGE):
         base = machine.host.page_records.word(8 * page).value
         if base:
-            found += _page_lines(machine, table, page, (base - machine.host.arena.address) // 2, counts)
+            found += _page_lines(machine, table, page, base - machine.host.arena.address, counts)
     return found
 
 

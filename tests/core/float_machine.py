@@ -18,7 +18,7 @@ from shyper_tui.engine.core.layout import Layout
 from shyper_tui.engine.core.pysource import PythonBuilder
 from shyper_tui.engine.isa import rv_d, rv_f
 from shyper_tui.engine.isa.float_format import DYNAMIC
-from shyper_tui.engine.isa.instruction import COMPRESSED, INSTRUCTIONS, Compressed, Decoded, Instruction
+from shyper_tui.engine.isa.instruction import COMPRESSED, INSTRUCTIONS, RS3_SHIFT, Compressed, Decoded, Instruction
 from shyper_tui.engine.isa.semantics import Semantics
 from shyper_tui.engine.isa.value import Value
 
@@ -83,7 +83,7 @@ class Evaluated(PythonBuilder):
 
     def read_f(self, operand: int) -> Value:
         decoded = self.decoded
-        return self.get("f", {1: decoded.rs1, 2: decoded.rs2, 3: decoded.imm >> 8}[operand])
+        return self.get("f", {1: decoded.rs1, 2: decoded.rs2, 3: decoded.imm >> RS3_SHIFT}[operand])
 
     def write_f(self, value: Value) -> None:
         self.set("f", value, self.decoded.rd)
@@ -131,7 +131,7 @@ class Machine:
     def execute(self, instruction: Instruction, rm: int = DYNAMIC, imm: int = 0) -> None:
         """rd is 9, the sources are 10, 11, 12."""
         if instruction.encoding.rounding:
-            imm = rm | 12 << 8
+            imm = rm | 12 << RS3_SHIFT
         _function(instruction, imm)(self.words, self.memory)
 
 

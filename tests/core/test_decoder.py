@@ -1,14 +1,14 @@
-"""The native decoder fills records as the Python decoder decodes: all 16-bit words, many 32-bit words."""
+"""The native decoder fills in records as the Python decoder decodes: all 16-bit words, many 32-bit words."""
 
 from __future__ import annotations
 
-import struct
 from random import Random
 
 import pytest
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core.decoder import SINK, HandlerTable
+from shyper_tui.engine.core.interpreter import Handler
 from shyper_tui.engine.hart.hart import Hart
 from shyper_tui.engine.hart.host_memory import Block, HostMemory
 from shyper_tui.engine.hart.program import program
@@ -36,17 +36,29 @@ class Probe:
         handler = self._table.handlers[number - 1]
         assert handler.instruction is decoded.instruction, f"{word:#x}"
         assert handler.length == decoded.length
-        rd, rs1, rs2, length, imm = struct.unpack_from("<BBBBi", self._record.bytes, records.RD)
         if decoded.instruction.relative:
             assert handler.far == (not 0 <= offset + decoded.imm < 4096)
-            if not handler.far:
-                assert imm % 8 == 0
-                imm >>= 3
         if handler.discard:
             assert decoded.rd == 0
-        expected = SINK if decoded.instruction.writes_integer and decoded.rd == 0 else decoded.rd
-        right = (expected, decoded.rs1, decoded.rs2, decoded.length, decoded.imm)
-        assert (rd, rs1, rs2, length, imm) == right, f"{word:#x}"
+        rd = SINK if decoded.instruction.writes_integer and decoded.rd == 0 else decoded.rd
+        assert self._hart.get("decoded_registers") == rd | decoded.rs1 << 8 | decoded.rs2 << 16, f"{word:#x}"
+        names = decoded.instruction.encoding.registers
+        numbers = {"rd": rd, "rs1": decoded.rs1, "rs2": decoded.rs2}
+        held = bytes(self._record.bytes[: records.RECORD_SIZE])
+        assert {name: held[place] for name, place in handler.operands.registers.items()} == {
+            name: number for name, number in numbers.items() if name in names
+        }, f"{word:#x}"
+        assert immediate(handler, held) == decoded.imm, f"{word:#x}"
+
+
+def immediate(handler: Handler, record: bytes) -> int:
+    """What a record's handler reads from it. Near displacements are distances of records."""
+    operands = handler.operands
+    held = int.from_bytes(record[operands.immediate :], "little", signed=operands.signed)
+    if handler.instruction.relative and not handler.far:
+        assert held % records.RECORD_SIZE == 0
+        return held // records.RECORD_SIZE * 2
+    return held << -operands.shift
 
 
 @pytest.fixture(scope="module")

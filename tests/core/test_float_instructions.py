@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile
 from shyper_tui.engine.isa import rv_d, rv_f
 from shyper_tui.engine.isa.decode import decode
 from shyper_tui.engine.isa.float_format import BINARY32, BINARY64, DYNAMIC, Rounding
-from shyper_tui.engine.isa.instruction import Instruction
+from shyper_tui.engine.isa.instruction import RS3_SHIFT, Instruction
 from tests.core.float_machine import (
     ALL_ROWS,
     EXACT,
@@ -60,7 +60,7 @@ def test_encodings_are_the_assemblers(row: Row, words: dict[str, int]) -> None:
     operands = row.syntax.partition(" ")[2]
     rounding = Rounding.RNE if row.name in EXACT else Rounding.RUP
     if "rm" in operands:
-        assert decoded.imm == rounding | (12 << 8 if "fs3" in operands else 0)
+        assert decoded.imm == rounding | (12 << RS3_SHIFT if "fs3" in operands else 0)
     if "imm" in operands:
         assert decoded.imm == 40
     for pattern, number, expected in (

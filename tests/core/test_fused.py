@@ -10,7 +10,7 @@ import pytest
 from shyper_tui.engine.core.decoder import SINK, HandlerTable
 from shyper_tui.engine.core.fused import fused_pairs, fused_sequences, number_registers
 from shyper_tui.engine.core.interpreter import Handler
-from shyper_tui.engine.core.records import RECORD_SIZE
+from shyper_tui.engine.core.records import HANDLER, RECORD_SIZE
 from shyper_tui.engine.isa.decode import decode
 from shyper_tui.engine.isa.rows import COMPRESSED
 from tests.core.encoding import Row, assemble, encode, word
@@ -111,10 +111,10 @@ def test_every_fused_sequence(part: int) -> None:
 
 
 def handlers(lockstep: Lockstep, places: int) -> set[int]:
-    """Addresses of the native handlers that the sequences begin with: one for each that is fused."""
+    """What tells the native handlers that the sequences begin with: one for each that is fused."""
     host = lockstep.machine.host
     found = set()
     for place in range(CODE, CODE + PLACE * places, PLACE):
         records = host.page_records.word((place - BASE) // 4096 * 8).value
-        found.add(ctypes.c_uint64.from_address(records + RECORD_SIZE * (place % 4096 // 2)).value)
+        found.add(ctypes.c_uint32.from_address(records + RECORD_SIZE * (place % 4096 // 2) + HANDLER).value)
     return found

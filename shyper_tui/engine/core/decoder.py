@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from shyper_tui.engine.isa.decode import decode
-from shyper_tui.engine.isa.instruction import COMPRESSED, Encoding, Instruction
+from shyper_tui.engine.isa.instruction import COMPRESSED, RS3_SHIFT, Encoding, Instruction
 from shyper_tui.engine.isa.rows import INSTRUCTIONS
 from shyper_tui.engine.isa.value import Value
 
@@ -19,6 +19,7 @@ from . import records
 from .interpreter import Handler
 from .layout import Layout
 from .llvm import LlvmBuilder
+from .operands import operand_format
 
 ILLEGAL = 0
 SINK = 32
@@ -62,7 +63,8 @@ class HandlerTable:
 
 
 def decode16_table(table: HandlerTable) -> bytes:
-    """Two words per 16-bit encoding: near | far handler << 16 | relative << 32, and the record's operands."""
+    """Two words for each 16-bit encoding: near | far handler << 16 | rd << 32 | rs1 << 40 | rs2 << 48 | relative << 56,
+    and the record's operands for the near handler | for the far handler << 32."""
     entries = bytearray(65536 * 16)
     for word in range(65536):
         if word & 3 == 3:
@@ -75,10 +77,11 @@ def decode16_table(table: HandlerTable) -> bytes:
         near = table.number(instruction.name, 2, discard=discard)
         far = table.number(instruction.name, 2, far=True, discard=discard)
         rd = SINK if instruction.writes_integer and decoded.rd == 0 else decoded.rd
+        registers = {"rd": rd, "rs1": decoded.rs1, "rs2": decoded.rs2}
+        operands = [table.handlers[number - 1].operands.pack(registers, decoded.imm) for number in (near, far)]
         struct.pack_into(
-            "<HHIBBBBi", entries, word * 16,
-            near, far, int(is_relative(instruction)), rd, decoded.rs1, decoded.rs2, 2, decoded.imm,
-        )  # fmt: skip
+            "<HHBBB?II", entries, word * 16, near, far, *registers.values(), is_relative(instruction), *operands
+        )
     return bytes(entries)
 
 
@@ -87,15 +90,13 @@ def describe_decode16(b: LlvmBuilder, word: Value, record: Value, offset: Value)
     entry = b.s.decode16 + ((word & 0xFFFF) << 4)
     head, operands = b.host_load(entry), b.host_load(entry, 8)
     near, far = head & 0xFFFF, head.bits(31, 16)
-    with b.if_((head >> 32) != 0):
-        displacement = operands.sra(32)
+    b.s.decoded_registers = head.bits(55, 32)
+    with b.if_(head.bit(56)):
+        displacement = operands.trunc(32).sra(16 + records.SCALE).sext()  # the near handler's is scaled to records
         with b.if_(((offset + displacement) >> 12) != 0):
-            b.host_store(record, operands, records.RD)
+            b.host_store(record, (operands >> 32).trunc(32), records.OPERANDS, 32)
             b.ret(far)
-        b.host_store(record, operands, records.RD)
-        b.host_store(record, (displacement << 3).trunc(32), records.IMM, 32)
-        b.ret(near)
-    b.host_store(record, operands, records.RD)
+    b.host_store(record, operands.trunc(32), records.OPERANDS, 32)
     b.ret(near)
 
 
@@ -146,7 +147,7 @@ def _immediate(b: LlvmBuilder, encoding: Encoding, word: Value) -> Value:
     if encoding.rounding:
         value = word.bits(14, 12)
         if "rs3" in encoding.registers:
-            value = value | (word.bits(31, 27) << 8)
+            value = value | (word.bits(31, 27) << RS3_SHIFT)
         return value
     value = b.const(0)
     for piece in encoding.immediate:
@@ -165,31 +166,30 @@ def _fill(b: LlvmBuilder, table: HandlerTable, row: Instruction, word: Value, re
         place = encoding.registers.get(name)
         return b.const(0) if place is None else word.bits(place[0] + 4, place[0])
 
-    rd = register("rd")
-    target = (rd == 0).select(b.const(SINK), rd) if row.writes_integer else rd
-    head = target | (register("rs1") << 8) | (register("rs2") << 16) | (4 << 24)
-    b.host_store(record, head.trunc(32), records.RD, 32)
+    registers = {name: register(name) for name in ("rd", "rs1", "rs2")}
+    no_rd = registers["rd"] == 0
+    if row.writes_integer:
+        registers["rd"] = no_rd.select(b.const(SINK), registers["rd"])
+    b.s.decoded_registers = registers["rd"] | (registers["rs1"] << 8) | (registers["rs2"] << 16)
     imm = _immediate(b, encoding, word)
 
-    def number(far: bool) -> Value:
+    def finish(far: bool) -> None:
+        operands = operand_format(row, near=is_relative(row) and not far)
+        b.host_store(record, operands.pack(registers, imm).trunc(32), records.OPERANDS, 32)
         plain = b.const(table.number(row.name, 4, far=far))
-        if not can_discard(row):
-            return plain
-        return (rd == 0).select(b.const(table.number(row.name, 4, far=far, discard=True)), plain)
+        if can_discard(row):
+            b.ret(no_rd.select(b.const(table.number(row.name, 4, far=far, discard=True)), plain))
+        b.ret(plain)
 
     if is_relative(row):
         with b.if_(((offset + imm) >> 12) != 0):
-            b.host_store(record, imm.trunc(32), records.IMM, 32)
-            b.ret(number(True))
-        b.host_store(record, (imm << 3).trunc(32), records.IMM, 32)
-        b.ret(number(False))
-    else:
-        b.host_store(record, imm.trunc(32), records.IMM, 32)
-        b.ret(number(False))
+            finish(True)
+    finish(False)
 
 
 def emit_decoder(layout: Layout, table: HandlerTable) -> str:
-    """IR of `decode_word(word, record, offset)`: fills the record, returns the handler's number, 0 when illegal."""
+    """IR of `decode_word(word, record, offset)`: fills in the record's operands, leaves the numbers of the registers in
+    `decoded_registers`, and returns the handler's number, 0 when illegal."""
     parts = []
     b = LlvmBuilder(layout)
     describe_decode16(b, *(Value(b, f"%{n}") for n in ("word", "record", "offset")))

@@ -1,6 +1,7 @@
 """Interpreter back end: a handler per instruction, threaded by `musttail` calls.
 
-Every handler has one signature: state, record, budget, TLB context, and three spare arguments (`poison` where unused).
+Every handler has one signature: state, record, budget, TLB context, the first handler's address, and three spare
+arguments (`poison` where unused).
 The budget counts down instructions until `deadline`; only taken branches and jumps look at it. A fused pair is two
 semantic functions in one handler.
 """
@@ -9,16 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shyper_tui.engine.isa.instruction import Instruction
+from shyper_tui.engine.isa.instruction import RS3_SHIFT, Instruction
 from shyper_tui.engine.isa.semantics import Semantics
 from shyper_tui.engine.isa.value import Value
 
 from . import floating, records, tlb_layout
 from .layout import Layout
 from .llvm import GUEST, RECORD, STATE, LlvmBuilder
+from .operands import OperandFormat, operand_format
 
 CONVENTION = "preserve_nonecc"
-PARAMETERS = "ptr %st, ptr %rec, i64 %bud, ptr %tlb, i64 %a, i64 %b, i64 %c"
+PARAMETERS = "ptr %st, ptr %rec, i64 %bud, ptr %tlb, ptr %first, i64 %a, i64 %b, i64 %c"
+FIRST_HANDLER = "@op_illegal"
+"""Records hold a handler as its distance from this one, which is number 0."""
 LOAD_SIGNED, LOAD_TO_F, LOAD_RESERVED = 1 << 8, 1 << 9, 1 << 10
 
 
@@ -38,13 +42,17 @@ class HandlerBuilder(LlvmBuilder):
             return
         spare = [f"i64 {self.text(a)}" for a in arguments] + ["i64 poison"] * (3 - len(arguments))
         bud = budget if isinstance(budget, str) else self.text(budget)
-        fixed = f"ptr %st, ptr {record}, i64 {bud}, ptr {tlb}"
+        fixed = f"ptr %st, ptr {record}, i64 {bud}, ptr {tlb}, ptr %first"
         self.emit(f"musttail call {CONVENTION} void {handler}({fixed}, {', '.join(spare)})")
         self.emit("ret void")
 
+    def handler_at(self, distance: Value) -> str:
+        """The handler at a record's 32-bit distance from the first one."""
+        return self.gep("%first", distance.sext())
+
     def dispatch(self, record: str, budget: Value | str, tlb: str = "%tlb") -> None:
         """Executes a record."""
-        handler = self.name(f"load ptr, ptr {record}, align 8{RECORD}")
+        handler = self.handler_at(self.peek(self.gep(record, records.HANDLER), 32, RECORD))
         self.tail(handler, record=record, budget=budget, tlb=tlb)
 
     def jump_to(self, target: Value, budget: Value | str, tlb: str = "%tlb") -> None:
@@ -61,8 +69,8 @@ class HandlerBuilder(LlvmBuilder):
 
     def enter_page(self, target: Value, base: Value, budget: Value | str, tlb: str = "%tlb") -> None:
         """Continues at `target`, whose page's records begin at `base`."""
-        self.s.bias = (target & ~0xFFF) - (base >> 3)
-        record = self.pointer(base + ((target & 0xFFE) << 3))
+        self.s.bias = (target & ~0xFFF) - (base >> records.SCALE)
+        record = self.pointer(base + ((target & 0xFFE) << records.SCALE))
         self.check_budget(record, budget, tlb)
         self.dispatch(record, budget, tlb)
 
@@ -72,7 +80,12 @@ class HandlerBuilder(LlvmBuilder):
             self.tail("@budget_used", record=record, budget=budget, tlb=tlb)
 
     def record_pc(self, record: str = "%rec") -> Value:
-        return (self.address(record) >> 3) + self.s.bias
+        return (self.address(record) >> records.SCALE) + self.s.bias
+
+
+def distance_of(b: LlvmBuilder, handler: Value) -> Value:
+    """What a record holds for the handler at an address: 32 bits."""
+    return (handler - b.address(FIRST_HANDLER)).trunc(32)
 
 
 def handler_function(name: str, body: str, attribute: str = "") -> str:
@@ -93,6 +106,10 @@ class Handler:
         marks = ("_far" if self.far else "") + ("_x0" if self.discard else "")
         return f"op_{self.instruction.name.replace('.', '_')}_{self.length}{marks}"
 
+    @property
+    def operands(self) -> OperandFormat:
+        return operand_format(self.instruction, near=self.instruction.relative and not self.far)
+
 
 class InterpreterSemantics(HandlerBuilder, Semantics):
     """Semantics whose operands are fields of the record. `steps` instructions run in this handler."""
@@ -106,7 +123,7 @@ class InterpreterSemantics(HandlerBuilder, Semantics):
         self._handler: Handler
         self._after = self.define(f"sub i64 %bud, {steps}")
         # of a sequence with known operands: which operand is which register, their places and values so far
-        self._operands: dict[int, int] | None = None
+        self._operands: dict[str, int] | None = None
         self._places: dict[int, str] = {}
         self._values: dict[int, Value] = {}
 
@@ -115,9 +132,9 @@ class InterpreterSemantics(HandlerBuilder, Semantics):
         register, 0 is x0."""
         self._handler = handler
         if operands is not None:
-            self._operands = dict(zip((records.RS1, records.RS2, records.RD), operands, strict=True))
+            self._operands = dict(zip(("rs1", "rs2", "rd"), operands, strict=True))
         handler.instruction.semantics(self)
-        self._offset += handler.length * 8
+        self._offset += handler.length << records.SCALE
         self._retired += 1
         if last:
             if not self._finished:
@@ -147,77 +164,87 @@ class InterpreterSemantics(HandlerBuilder, Semantics):
         )
 
     # operands
-    def _byte(self, offset: int) -> Value:
-        return self.peek(self.gep("%rec", self._offset + offset), 8, RECORD).zext()
+    def _number(self, name: str) -> Value:
+        """The number of the register that is operand `name`."""
+        place = self._handler.operands.registers[name]
+        return self.peek(self.gep("%rec", self._offset + place), 8, RECORD).zext()
 
-    def _register(self, offset: int) -> str:
-        return self.name(f"getelementptr i64, ptr %st, i64 {self._byte(offset).operand}")
+    def _register(self, name: str) -> str:
+        return self.name(f"getelementptr i64, ptr %st, i64 {self._number(name).operand}")
 
-    def _place(self, offset: int) -> str:
+    def _place(self, name: str) -> str:
         """Pointer to an operand's register; the same pointer for the same register."""
         if self._operands is None:
-            return self._register(offset)
-        operand = self._operands[offset]
+            return self._register(name)
+        operand = self._operands[name]
         if operand not in self._places:
-            self._places[operand] = self._register(offset)
+            self._places[operand] = self._register(name)
         return self._places[operand]
 
-    def _read(self, offset: int) -> Value:
+    def _read(self, name: str) -> Value:
         if self._operands is None:
-            return self.peek(self._register(offset), 64, STATE)
-        operand = self._operands[offset]
+            return self.peek(self._register(name), 64, STATE)
+        operand = self._operands[name]
         if operand == 0:
             return self.const(0)
         if operand not in self._values:
-            self._values[operand] = self.peek(self._place(offset), 64, STATE)
+            self._values[operand] = self.peek(self._place(name), 64, STATE)
         return self._values[operand]
 
     @property
     def rs1(self) -> Value:
-        return self._read(records.RS1)
+        return self._read("rs1")
 
     @property
     def rs2(self) -> Value:
-        return self._read(records.RS2)
+        return self._read("rs2")
 
     @property
     def rs1_index(self) -> Value:
-        return self._byte(records.RS1)
+        return self._number("rs1")
 
     @property
     def rs2_index(self) -> Value:
-        return self._byte(records.RS2)
+        return self._number("rs2")
 
     @property
     def rd_index(self) -> Value:
-        return self._byte(records.RD)
+        return self._number("rd")
+
+    def _held_immediate(self) -> Value:
+        """The immediate as the record holds it."""
+        operands = self._handler.operands
+        if operands.width == 24:  # the host loads no three bytes
+            return self.peek(self.gep("%rec", self._offset + records.OPERANDS), 32, RECORD).sext().sra(8)
+        held = self.peek(self.gep("%rec", self._offset + operands.immediate), operands.width, RECORD)
+        return held.sext() if operands.signed else held.zext()
 
     @property
     def imm(self) -> Value:
-        return self.peek(self.gep("%rec", self._offset + records.IMM), 32, RECORD).sext()
+        return self._handler.operands.immediate_of(self._held_immediate())
 
     def write_rd(self, value: Value) -> None:
         if self._handler.discard:
             return
         if self._operands is not None:
-            operand = self._operands[records.RD]
+            operand = self._operands["rd"]
             if operand == 0:
                 return
             self._values[operand] = value
-        self.poke(self._place(records.RD), value, 64, STATE)
+        self.poke(self._place("rd"), value, 64, STATE)
 
     def read_f(self, operand: int) -> Value:
-        index = (self.imm >> 8) if operand == 3 else self._byte(records.RS1 if operand == 1 else records.RS2)
+        index = (self.imm >> RS3_SHIFT) if operand == 3 else self._number(f"rs{operand}")
         return self.get("f", index)
 
     def write_f(self, value: Value) -> None:
-        self.set("f", value, self._byte(records.RD))
+        self.set("f", value, self._number("rd"))
         self.call("dirty_fs")
 
     @property
     def pc(self) -> Value:
-        base = self.address("%rec") >> 3
-        return base + (self._offset >> 3) + self.s.bias
+        base = self.address("%rec") >> records.SCALE
+        return base + (self._offset >> records.SCALE) + self.s.bias
 
     @property
     def next_pc(self) -> Value:
@@ -291,14 +318,14 @@ class InterpreterSemantics(HandlerBuilder, Semantics):
         if self._handler.far:
             self.jump_to(self.pc + self.imm, self._after)
             return
-        record = self.gep(self.gep("%rec", self._offset), self.imm)
+        record = self.gep(self.gep("%rec", self._offset), self._held_immediate())
         self.check_budget(record, self._after)
         self.dispatch(record, self._after)
 
     def branch_if(self, condition: Value) -> None:
         with self.if_(condition):
             self.jump_relative()
-        self.dispatch(self.gep("%rec", self._offset + self._handler.length * 8), self._after)
+        self.dispatch(self.gep("%rec", self._offset + (self._handler.length << records.SCALE)), self._after)
 
     def jump(self, target: Value) -> None:
         self._finished = True

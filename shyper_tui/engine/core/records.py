@@ -1,14 +1,16 @@
 """Decoded code: one record per halfword of a physical page.
 
-A record is 16 bytes: the handler's address, then rd, rs1, rs2, length (one byte each) and a 32-bit immediate. Records
-hold no virtual address: `pc = (record >> 3) + bias`. A branch inside the page holds its displacement scaled to
-records.
+A record is 8 bytes: the handler as a 32-bit distance from the first one (`interpreter.FIRST_HANDLER`), and four bytes
+of operands (`core.operands`). They are small because guest kernels wait for the host's caches. Records hold no virtual
+address: `pc = (record >> SCALE) + bias`.
 """
 
 from __future__ import annotations
 
-RECORD_SIZE = 16
-RD, RS1, RS2, LENGTH, IMM = 8, 9, 10, 11, 12
+RECORD_SIZE = 8
+SCALE = 2
+"""log2 of a record's bytes for each byte of code."""
+HANDLER, OPERANDS = 0, 4
 RECORDS = 2048
 SENTINELS = 2
 """After the last halfword: `h_cross` goes on at the next page."""
@@ -23,8 +25,8 @@ STORES = HEADER + 16
 STRADDLE_WORD = HEADER + 24
 STRADDLE_HANDLER = HEADER + 32
 LINK = HEADER + 40
-STRIDE = HEADER + 64 * 3
-"""Not a power of two: pages of records spread over the cache's sets."""
+STRIDE = 64 * 259
+"""Whole cache lines, and an odd number of them: pages of records spread over the cache's sets."""
 
 STORES_BEFORE_DROP = 64
 """A page written this often without being executed holds data now: its records go."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shyper_tui.engine.isa.instruction import Instruction
+from shyper_tui.engine.isa.instruction import RS3_SHIFT, Instruction
 from shyper_tui.engine.isa.semantics import Semantics
 from shyper_tui.engine.isa.value import Value, mask
 
@@ -71,7 +71,7 @@ class ReferenceSemantics(PythonBuilder, Semantics):
         self.emit(f"if rd: s[{self._x} + rd] = {self.text(value)}")
 
     def read_f(self, operand: int) -> Value:
-        index = "(imm >> 8)" if operand == 3 else f"rs{operand}"
+        index = f"(imm >> {RS3_SHIFT})" if operand == 3 else f"rs{operand}"
         return self._value(f"s[{self._f} + {index}]")
 
     def write_f(self, value: Value) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from shyper_tui.engine.core import fused, records
 from shyper_tui.engine.core import tlb_layout as tlb
 from shyper_tui.engine.core.builder import Variable
-from shyper_tui.engine.core.interpreter import HandlerBuilder
+from shyper_tui.engine.core.interpreter import HandlerBuilder, distance_of
 from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
@@ -19,8 +19,27 @@ def records_base(b: LlvmBuilder, record: Value) -> Value:
     return b.s.arena + offset.udiv(records.STRIDE) * records.STRIDE
 
 
-def _handler_address(b: LlvmBuilder, number: Value) -> Value:
-    return b.peek(b.gep("@handlers", number << 3))
+def place_of(b: LlvmBuilder, record: Value) -> tuple[Value, Value, Value]:
+    """Of a record's instruction: the first record of the page, the offset in the page, the host address."""
+    base = records_base(b, record)
+    offset = (record - base) >> records.SCALE
+    return base, offset, b.host_load(base, records.HOST) + offset
+
+
+def instruction_length(b: LlvmBuilder, record: Value) -> Value:
+    """The length of a record's instruction. It is asked for before a store that may hit the instruction itself."""
+    _, _, host = place_of(b, record)
+    return _length(b.host_load(host, 0, 16))
+
+
+def _length(word: Value) -> Value:
+    """From an instruction's first halfword."""
+    return ((word & 3) == 3).select(Value(word.emitter, 4), Value(word.emitter, 2))
+
+
+def _distance(b: LlvmBuilder, number: Value) -> Value:
+    """What a record holds for the handler with a number."""
+    return distance_of(b, b.peek(b.gep("@handlers", number << 3)))
 
 
 def emit_code(h: Handlers, row_length: int) -> None:
@@ -35,23 +54,21 @@ def emit_code(h: Handlers, row_length: int) -> None:
 
     with h.handler("decode_record") as (b, *_):
         record = b.address("%rec")
-        base = records_base(b, record)
-        offset = (record - base) >> 3
+        base, offset, host = place_of(b, record)
         b.host_store(base, 0, records.STORES)
-        host = b.host_load(base, records.HOST) + offset
         word = b.variable(b.host_load(host, 0, 16).zext())
         with b.if_((word.value & 3) == 3):
             with b.if_(offset == 4094, False):
                 b.host_store(base, 0, records.STRADDLE_WORD)
-                b.host_store(record, b.address("@straddle"))
+                b.host_store(record, distance_of(b, b.address("@straddle")), records.HANDLER, 32)
                 b.tail("@straddle")
             word.value = b.host_load(host, 0, 32, align=2).zext()
         number = b.call("decode_word", word.value, record, offset)
-        chosen = b.variable(_handler_address(b, number))
+        chosen = b.variable(_distance(b, number), 32)
         if row_length:
             _fuse(b, row_length, record, offset, host, word.value, number, chosen)
-        b.host_store(record, chosen.value)
-        b.tail(b.pointer(chosen.value))
+        b.host_store(record, chosen.value, records.HANDLER, 32)
+        b.tail(b.handler_at(chosen.value))
 
     with h.handler("straddle") as (b, *_):
         # an instruction with its second half on the next page: that page may change or be remapped at any time
@@ -74,8 +91,8 @@ def emit_code(h: Handlers, row_length: int) -> None:
         with b.if_(b.host_load(base, records.STRADDLE_WORD) != joined, False):
             number = b.call("decode_word", joined, record, 4094)
             b.host_store(base, joined, records.STRADDLE_WORD)
-            b.host_store(base, _handler_address(b, number), records.STRADDLE_HANDLER)
-        b.tail(b.pointer(b.host_load(base, records.STRADDLE_HANDLER)))
+            b.host_store(base, _distance(b, number), records.STRADDLE_HANDLER, 32)
+        b.tail(b.handler_at(b.host_load(base, records.STRADDLE_HANDLER, 32)))
 
 
 def _fuse(
@@ -95,14 +112,13 @@ def _fuse(
     key = b.variable(0)
     current = b.variable(number)
     distance = b.variable(0)
-    length = b.variable(((word & 3) == 3).select(b.const(4), b.const(2)))
+    length = b.variable(_length(word))
     previous = b.variable(0)
     with b.loop() as following:
-        here = record + (distance.value << 3)
-        key.value = _mixed(b, key.value, current.value, here, operands)
+        key.value = _mixed(b, key.value, current.value, operands)
         entry = _find(b, row_length, key.value)
         with b.if_((previous.value != 0) & ((entry & 0xFFFF) != 0)):
-            chosen.value = _handler_address(b, entry & 0xFFFF)
+            chosen.value = _distance(b, entry & 0xFFFF)
         # a first instruction goes on for the sake of pairs
         goes_on = ((entry & fused.LONGER) != 0) | (previous.value == 0)
         ahead = distance.value + length.value
@@ -113,16 +129,16 @@ def _fuse(
         with b.if_((parcel.value & 3) == 3):
             parcel.value = b.host_load(host + ahead, 0, 32, align=2).zext()
             length.value = 4
-        next_record = record + (ahead << 3)
-        undecoded = b.host_load(next_record) == b.address("@decode_record")
+        next_record = record + (ahead << records.SCALE)
+        undecoded = b.host_load(next_record, records.HANDLER, 32) == distance_of(b, b.address("@decode_record"))
         next_number = b.call("decode_word", parcel.value, next_record, offset + ahead)
         with b.if_(undecoded):
-            b.host_store(next_record, _handler_address(b, next_number))
+            b.host_store(next_record, _distance(b, next_number), records.HANDLER, 32)
         with b.if_(previous.value == 0):
             pair = s.fused_table + ((current.value * row_length + next_number) << 1)
             both = b.host_load(pair, 0, 16).zext()
             with b.if_(both != 0):
-                chosen.value = _handler_address(b, both)
+                chosen.value = _distance(b, both)
             with b.if_((entry & fused.LONGER) == 0):
                 following.leave()
         previous.value = current.value
@@ -130,10 +146,11 @@ def _fuse(
         distance.value = ahead
 
 
-def _mixed(b: HandlerBuilder, key: Value, number: Value, record: Value, operands: Variable) -> Value:
-    """`core.fused.mix` with the operand numbers of a record; `operands` counts registers seen so far."""
+def _mixed(b: HandlerBuilder, key: Value, number: Value, operands: Variable) -> Value:
+    """`core.fused.mix` with the operand numbers of the instruction decoded last; `operands` counts registers seen so
+    far."""
     s = b.s
-    fields = b.host_load(record, records.RD, 32).zext()
+    fields = s.decoded_registers
     mixed = number << 12
     for shift, low in ((8, 8), (4, 16), (0, 0)):  # rs1, rs2, rd
         register = (fields >> low) & 0xFF

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core import tlb_layout as tlb
-from shyper_tui.engine.core.interpreter import CONVENTION, LOAD_RESERVED, HandlerBuilder
+from shyper_tui.engine.core.interpreter import CONVENTION, FIRST_HANDLER, LOAD_RESERVED, HandlerBuilder
 from shyper_tui.engine.core.llvm import LlvmBuilder
+from shyper_tui.engine.core.operands import RD
 from shyper_tui.engine.isa.value import Value
 
-from .code_handlers import emit_code, records_base
+from .code_handlers import emit_code, instruction_length, place_of
 from .direct import handlers as direct
 from .exits import IN_PYTHON, IN_WFI, Reason
 from .fields import LOAD, STORE, Cause, Mstatus
@@ -46,9 +47,9 @@ def _stop(b: HandlerBuilder, reason: Reason, pc: Value) -> None:
 
 
 def _describe_access(b: HandlerBuilder, flags: Value) -> None:
-    """exit_size: flags of the access, length and rd of the instruction."""
-    length = b.peek(b.gep("%rec", records.LENGTH), 8).zext()
-    rd = b.peek(b.gep("%rec", records.RD), 8).zext()
+    """exit_size: flags of the access, length and (of a load) rd of the instruction."""
+    length = instruction_length(b, b.address("%rec"))
+    rd = b.peek(b.gep("%rec", RD), 8).zext()
     b.s.exit_size = flags | (length << 16) | (rd << 24)
 
 
@@ -82,7 +83,7 @@ def _entry() -> str:
         b.host_store(s.shared, b.host_load(base, records.LINK), records.SHARED_RETIRED)
         b.host_store(base, b.host_load(s.shared, records.SHARED_FREE), records.LINK)
         b.host_store(s.shared, base, records.SHARED_FREE)
-    arguments = f"ptr %st, ptr null, i64 0, ptr null, i64 {s.pc.operand}, i64 0, i64 0"
+    arguments = f"ptr %st, ptr null, i64 0, ptr null, ptr {FIRST_HANDLER}, i64 {s.pc.operand}, i64 0, i64 0"
     with b.if_(s.waiting != 0):
         b.emit(f"call {CONVENTION} void @wait({arguments})")
         b.ret(s.reason)
@@ -110,10 +111,7 @@ def _exceptions(h: Handlers) -> None:
         _after_trap(b, b.call("exception", cause, tval, epc), b.define("sub i64 %bud, 1"))
     with h.handler("raise_instruction") as (b, cause, *_):
         # tval is the instruction itself
-        record = b.address("%rec")
-        base = records_base(b, record)
-        offset = (record - base) >> 3
-        host = b.host_load(base, records.HOST) + offset
+        base, offset, host = place_of(b, b.address("%rec"))
         low = b.host_load(host, 0, 16).zext()
         word = b.variable(low)
         with b.if_((low & 3) == 3):
@@ -261,9 +259,9 @@ def _memory(h: Handlers) -> None:
             b.host_store(s.page_written + page, 1, 0, 8)
             _again(b)
         # a page with decoded code: never in a write TLB
+        length = instruction_length(b, b.address("%rec"))
         b.call("store_physical", pa, size, value)
-        length = b.peek(b.gep("%rec", records.LENGTH), 8).zext()
-        following = b.gep("%rec", length << 3)
+        following = b.gep("%rec", length << records.SCALE)
         b.dispatch(following, b.define("sub i64 %bud, 1"))
 
     with h.handler("slow_amo") as (b, va, size, _):

@@ -16,7 +16,7 @@ MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 ARENA_SIZE = 8 << 30
 """Address space for decoded pages; what is touched costs memory, the rest does not."""
 ARENA_LIMIT = 1 << 30
-"""Decoded pages are all dropped when they use more than this: 130 MiB of guest code."""
+"""Decoded pages are all dropped when they use more than this: 250 MiB of guest code."""
 
 
 class Block:

@@ -27,7 +27,7 @@ CSR_FIELDS = (
 FIELDS: list[tuple[str, int]] = [
     ("x", 33),
     ("pc", 1),
-    ("bias", 1),  # pc = (record >> 3) + bias while native code runs
+    ("bias", 1),  # pc = (record >> records.SCALE) + bias while native code runs
     ("deadline", 1),  # virtual cycle at which the budget is used up; while stopped: the current virtual cycle
     ("prv", 1),
     ("virt", 1),
@@ -101,6 +101,7 @@ FIELDS: list[tuple[str, int]] = [
     ("table_hgatp", 1),
     ("decode16", 1),
     ("fused_table", 1),
+    ("decoded_registers", 1),  # of the instruction decoded last: rd | rs1 << 8 | rs2 << 16
     # numbering of a sequence's operands while it is decoded: per register, generation << 8 | operand number
     ("operand_of", 33),
     ("generation", 1),

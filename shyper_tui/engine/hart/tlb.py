@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core import tlb_layout as tlb
+from shyper_tui.engine.core.interpreter import distance_of
 from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
@@ -289,12 +290,12 @@ def fill(b: LlvmBuilder, context: Value, va: Value, pa: Value, table: Value, add
 
 def _reset_records(b: LlvmBuilder, base: Value, handler: str, first: Value, end: Value) -> None:
     """Puts `handler` into the records of halfwords at byte offsets [first, end) of the page."""
-    address = b.address(f"@{handler}")
+    distance = distance_of(b, b.address(f"@{handler}"))
     cursor = b.variable(first)
     with b.loop() as halfwords:
         with b.if_(cursor.value.uge(end)):
             halfwords.leave()
-        b.host_store(base + (cursor.value << 3), address)
+        b.host_store(base + (cursor.value << records.SCALE), distance, records.HANDLER, 32)
         cursor.value = cursor.value + 2
 
 
@@ -312,7 +313,7 @@ def new_records(b: LlvmBuilder, page: Value) -> None:
     _reset_records(b, records_base, "decode_record", b.const(0), b.const(4096))
     for sentinel in range(records.SENTINELS):
         offset = (records.RECORDS + sentinel) * records.RECORD_SIZE
-        b.host_store(records_base, b.address("@cross_page"), offset)
+        b.host_store(records_base, distance_of(b, b.address("@cross_page")), offset + records.HANDLER, 32)
     host = s.ram_addend + s.ram_base + (page << 12)
     b.host_store(records_base, host, records.HOST)
     b.host_store(records_base, page, records.PAGE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .instruction import Compressed, Decoded, Instruction
+from .instruction import RS3_SHIFT, Compressed, Decoded, Instruction
 from .rows import COMPRESSED, INSTRUCTIONS
 
 
@@ -51,5 +51,5 @@ def _operands(instruction: Instruction, row: Instruction | Compressed, fixed: di
     rd, rs1, rs2 = (fixed.get(n, encoding.register(n, word) or 0) for n in ("rd", "rs1", "rs2"))
     imm = encoding.immediate_of(word) if encoding.immediate else fixed.get("imm", 0)
     if encoding.rounding:
-        imm = word >> 12 & 7 | (encoding.register("rs3", word) or 0) << 8
+        imm = word >> 12 & 7 | (encoding.register("rs3", word) or 0) << RS3_SHIFT
     return Decoded(instruction, row, rd, rs1, rs2, imm, encoding.length, word)

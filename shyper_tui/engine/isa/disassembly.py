@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from . import rows  # noqa: F401  (registers every instruction)
 from .decode import decode
-from .instruction import Decoded
+from .instruction import RS3_SHIFT, Decoded
 
 X_NAMES = (
     "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2",
@@ -81,7 +81,7 @@ def _operand(name: str, decoded: Decoded, address: int, csr_name: CsrName) -> st
         case "fs2":
             return F_NAMES[decoded.rs2]
         case "fs3":
-            return F_NAMES[decoded.imm >> 8 & 31]
+            return F_NAMES[decoded.imm >> RS3_SHIFT & 31]
         case "rm":
             return ROUNDING.get(decoded.imm & 7, f"rm{decoded.imm & 7}")
         case "target":

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from .semantics import SemanticFunction
 from .value import signed
 
+RS3_SHIFT = 3
+"""Where rs3 begins in the immediate of an instruction with a rounding mode: behind rm."""
 REGISTER_WIDTH = {"rd": 5, "rs1": 5, "rs2": 5, "rs3": 5, "rd'": 3, "rs1'": 3, "rs2'": 3, "rds1": 5, "rds1'": 3}
 _IMMEDIATE = re.compile(r"(nz)?(imm|uimm|shamt|csr)\[([\d:|]+)\]")
 
@@ -153,7 +155,7 @@ class Compressed:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded word. `imm` holds rm | rs3 << 8 for instructions with a rounding mode."""
+    """A decoded word. `imm` holds rm | rs3 << RS3_SHIFT for instructions with a rounding mode."""
 
     instruction: Instruction
     row: Instruction | Compressed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core.interpreter import LOAD_RESERVED, LOAD_SIGNED, LOAD_TO_F, HandlerBuilder
+from shyper_tui.engine.core.operands import RD
+from shyper_tui.engine.hart.code_handlers import instruction_length
 from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.isa.value import Value
 
@@ -26,7 +28,7 @@ def load(b: HandlerBuilder, table: Value, address: Value, flags: Value) -> None:
         value = b.call("direct_read", table, address)
         with b.if_(value != UNANSWERED):
             signed = (flags & LOAD_SIGNED) != 0
-            register = b.peek(b.gep("%rec", records.RD), 8).zext()
+            register = b.peek(b.gep("%rec", RD), 8).zext()
             b.set("x", signed.select(value.trunc(32).sext(), value), register)
             record, budget = _next(b, b.const(CYCLES))
             b.dispatch(record, budget)
@@ -47,5 +49,5 @@ def _next(b: HandlerBuilder, cycles: Value) -> tuple[str, Value]:
     """The following instruction's record, and the budget that is left; interrupts of the hart have at most gone
     away."""
     b.s.skipped = b.s.skipped + cycles
-    length = b.peek(b.gep("%rec", records.LENGTH), 8).zext()
-    return b.gep("%rec", length << 3), Value(b, "%bud") - (cycles + 1)
+    length = instruction_length(b, b.address("%rec"))
+    return b.gep("%rec", length << records.SCALE), Value(b, "%bud") - (cycles + 1)
