@@ -9,10 +9,12 @@ import pytest
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core.decoder import SINK, HandlerTable
 from shyper_tui.engine.core.interpreter import Handler
+from shyper_tui.engine.core.operands import operand_format
 from shyper_tui.engine.hart.hart import Hart
 from shyper_tui.engine.hart.host_memory import Block, HostMemory
 from shyper_tui.engine.hart.program import program
 from shyper_tui.engine.isa.decode import decode
+from shyper_tui.engine.isa.instruction import Instruction, parse_encoding
 from shyper_tui.engine.isa.rows import INSTRUCTIONS
 from tests.core.lockstep import PatternDevice
 
@@ -97,3 +99,13 @@ def test_a_branch_is_near_or_far_by_its_target_page(probe: Probe) -> None:
             word |= (displacement >> piece.target & (1 << piece.width) - 1) << piece.low
         for offset in (0, 2, 2048, 4088, 4090, 4094):
             probe.check(word, offset)
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["imm[19:0] rs1 0000011", "uimm[31:12] rd 0110111", "imm[8:0] 0 rs2 rs1 rd 0001011", "imm[24:0] 0000011"],
+)
+def test_operands_that_a_record_has_no_room_for(encoding: str) -> None:
+    row = Instruction("none", "none", parse_encoding(encoding, 4), lambda s: None, "rv_none")
+    with pytest.raises(ValueError, match="none do not fit"):
+        operand_format(row, near=False)

@@ -150,6 +150,18 @@ def test_jumps_into_the_middle_of_an_instruction(bench: Bench) -> None:
     assert assemble(outer)[2:] == assemble(inner)
 
 
+def test_a_store_into_itself(bench: Bench) -> None:
+    """A long store becomes a short instruction, a short store a long one: what follows is where the store ended."""
+    x = bench.hart.x
+    short = word("c.li", rd=5, imm=9)
+    x[6], x[7] = CODE, short
+    assert bench.execute(word("sh", rs1=6, rs2=7, imm=0), ONE) is None
+    assert x[5] == 1
+    x[8], x[9] = CODE, word("lui", rd=6) & 0xFFFF | short << 16
+    assert bench.execute(word("c.sw", rs1=8, rs2=9, imm=0), word("c.li", rd=5, imm=8)) is None
+    assert x[5] == 9
+
+
 def test_an_accessed_bit_set_by_hardware_in_a_page_of_code(bench: Bench) -> None:
     """A user page's entry is an ADDI without A, and with A a floating-point instruction: illegal while FS is off."""
     tables = bench.stage1(user=1 << 4)

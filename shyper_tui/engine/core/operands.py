@@ -5,8 +5,8 @@
     R           rd          rs1   rs2           rm, rs3
     U, J        rd          immediate
 
-An immediate reaches to the record's end, without the low bits that are 0 in every encoding. A branch or JAL inside the
-page holds its displacement scaled to records instead, in two bytes.
+An immediate reaches to the record's end, without the low bits that the encoding does not have. A branch or JAL inside
+the page holds its displacement scaled to records instead, in two bytes.
 """
 
 from __future__ import annotations
@@ -70,9 +70,10 @@ def operand_format(instruction: Instruction, *, near: bool) -> OperandFormat:
     if "rs2" in names:
         registers["rs2"] = RD + 2 if "rd" in names else RD
     lowest, bits = (0, NEAR_BITS) if near else _immediate_bits(encoding)
-    begin = RD + 3 if RD + 2 in registers.values() else RD + 2
     if bits > 16:
         begin = RD + 1
+    else:
+        begin = RD + 3 if RD + 2 in registers.values() else RD + 2
     made = OperandFormat(registers, begin, encoding.signed, records.SCALE if near else -lowest)
     if bits > made.width or begin in registers.values() or (bits > 16 and not encoding.signed):
         raise ValueError(f"the operands of {instruction.name} do not fit into a record")

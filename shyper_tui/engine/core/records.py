@@ -13,7 +13,7 @@ SCALE = 2
 HANDLER, OPERANDS = 0, 4
 RECORDS = 2048
 SENTINELS = 2
-"""After the last halfword: `h_cross` goes on at the next page."""
+"""After the last halfword: `cross_page` goes on at the next page."""
 
 HEADER = (RECORDS + SENTINELS) * RECORD_SIZE
 HOST = HEADER
