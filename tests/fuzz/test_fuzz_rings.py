@@ -186,7 +186,7 @@ def attach_neighbour(vm: Vm) -> None:
         slot.put(mmio.QueueNotify, 0)
 
 
-@fuzz("virtqueues", share=0.14, quick=80, base=st.sampled_from([BLOCK, NET, CONSOLE]),
+@fuzz("virtqueues", share=0.12, quick=80, base=st.sampled_from([BLOCK, NET, CONSOLE]),
       features=mostly(st.sampled_from([FEATURES, FEATURES & ~(1 << 29)]), st.integers(0, FEATURES)),
       prepared=st.lists(rings, min_size=1, max_size=3), stray=st.lists(registers, max_size=2))  # fmt: skip
 def test_a_corrupt_ring_hurts_its_own_device_alone(

@@ -14,7 +14,7 @@ from shyper_tui.engine.hart.group_layout import MOST_HANDOVERS, TURN_ALONE
 from tests.board.test_virtio_net import PLAIN, ethernet
 from tests.core.encoding import word
 from tests.hart.bench import LOOP, RAM
-from tests.hypervisor.test_direct_net import REGISTERS, Wires
+from tests.hypervisor.frames import REGISTERS, Wires
 
 WAITER = RAM + 0x4_0000
 WFI = word("wfi")
