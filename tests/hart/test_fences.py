@@ -52,6 +52,39 @@ def test_sfence_vma(bench: Bench, mode: Mode, given: str, level: int) -> None:
     assert value_at(bench, at, mode) == (None if level else 2)
 
 
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("mode", [Mode.HS, Mode.VS])
+def test_a_superpage_is_fenced_by_any_of_its_addresses_each_time(bench: Bench, mode: Mode, level: int) -> None:
+    tables = bench.stage1(guest=mode is Mode.VS)
+    size = 1 << 12 + 9 * level
+    at = VA + DATA % size
+    entry = None
+    for value in (1, 2, 3):
+        bench.words[DATA] = value
+        tables.map(VA, DATA & -size, FULL, level)
+        entry = tables.entry_of(VA, level)
+        fence(bench, "sfence.vma", mode, at, None)
+        assert value_at(bench, at, mode) == value
+        bench.words[entry] = 0
+        fence(bench, "sfence.vma", mode, VA + 0x1000, None)
+        assert value_at(bench, at, mode) is None
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_fence_of_the_guest_forgets_no_superpage_of_the_host(bench: Bench, level: int) -> None:
+    host, guest = bench.stage1(), bench.stage1(guest=True)
+    size = 1 << 12 + 9 * level
+    at = VA + DATA % size
+    for tables in (host, guest):
+        tables.map(VA, DATA & -size, FULL, level)
+    bench.words[DATA] = 1
+    assert value_at(bench, at, Mode.HS) == value_at(bench, at, Mode.VS) == 1
+    fence(bench, "sfence.vma", Mode.VS, at, None)
+    bench.words[host.entry_of(VA, level)] = 0
+    fence(bench, "sfence.vma", Mode.HS, VA + 0x1000, None)
+    assert value_at(bench, at, Mode.HS) is None
+
+
 def test_the_address_of_a_napot_page_names_all_of_it(bench: Bench) -> None:
     tables = bench.stage1()
     for page in range(16):

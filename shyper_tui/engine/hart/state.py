@@ -11,6 +11,8 @@ from shyper_tui.engine.core.layout import Layout
 SINK = 32
 """x[32]: where results for x0 go."""
 
+WIDE_WORDS = 64
+"""Words of a set of 2 MiB regions."""
 TABLE_PAGES = 64
 """Pages of VS-stage tables whose place a hart remembers."""
 CONTEXT_KINDS = ("machine", "mprv", "bare", "s", "s_sum", "u", "vs", "vs_sum", "vu")
@@ -93,8 +95,9 @@ FIELDS: list[tuple[str, int]] = [
     ("all_contexts_end", 1),
     ("context_of", len(CONTEXT_KINDS)),
     ("next_context", 1),
-    ("wide_2m", 64),  # which 2 MiB regions were filled from superpages, hashed
-    ("wide_1g", 1),
+    # which 2 MiB and 1 GiB regions were filled from superpages, hashed: of V = 0, then of V = 1
+    ("wide_2m", 2 * WIDE_WORDS),
+    ("wide_1g", 2),
     # pages of VS-stage tables: guest-physical page | 1, physical page; of the stage 2 in `table_hgatp`
     ("table_gpa", TABLE_PAGES),
     ("table_pa", TABLE_PAGES),

@@ -19,7 +19,7 @@ from shyper_tui.engine.isa.value import Value
 from .csr import HS_TRANSLATION
 from .fields import FETCH, Mstatus
 from .native import native
-from .state import CONTEXT_KINDS, NEVER, TABLE_PAGES
+from .state import CONTEXT_KINDS, NEVER, TABLE_PAGES, WIDE_WORDS
 
 KIND = {name: number for number, name in enumerate(CONTEXT_KINDS)}
 VIRTUAL_KINDS = (KIND["vs"], KIND["vs_sum"], KIND["vu"])
@@ -27,6 +27,16 @@ VIRTUAL_KINDS = (KIND["vs"], KIND["vs_sum"], KIND["vu"])
 
 def _fill_ones(b: LlvmBuilder, address: Value, size: int) -> None:
     b.emit(f"call void @llvm.memset.p0.i64(ptr align 8 {b.pointer(address)}, i8 -1, i64 {size}, i1 false)")
+
+
+def _clear(b: LlvmBuilder, address: Value, size: int) -> None:
+    b.emit(f"call void @llvm.memset.p0.i64(ptr align 8 {b.pointer(address)}, i8 0, i64 {size}, i1 false)")
+
+
+def _region(va: Value, virtual: Value) -> tuple[Value, Value]:
+    """Where the bit of a 2 MiB region is in `wide_2m`: its word, and its number there."""
+    region = (va >> 21) & (64 * WIDE_WORDS - 1)
+    return virtual * WIDE_WORDS + (region >> 6), region & 63
 
 
 def _each_context(b: LlvmBuilder, first: Value, end: Value, do: Callable[[Value], None], *, dirty: bool = True) -> None:
@@ -59,6 +69,13 @@ def flush_context(b: LlvmBuilder, context: Value) -> None:
         b.host_store(context, 0, tlb.NON_GLOBAL)
 
 
+@native("virtual")
+def forget_superpages(b: LlvmBuilder, virtual: Value) -> None:
+    """No context with V = `virtual` holds anything."""
+    _clear(b, b.address(b.state_pointer("wide_2m", virtual * WIDE_WORDS)), 8 * WIDE_WORDS)
+    b.set("wide_1g", 0, virtual)
+
+
 @native()
 def flush_translations(b: LlvmBuilder) -> None:
     """Everything this hart has cached."""
@@ -67,9 +84,8 @@ def flush_translations(b: LlvmBuilder) -> None:
         b.call("flush_context", context)
 
     _each_context(b, *_own(b), flush)
-    for word in range(64):
-        b.set("wide_2m", 0, word)
-    b.s.wide_1g = 0
+    for virtual in (0, 1):
+        b.call("forget_superpages", virtual)
     b.s.table_hgatp = NEVER
 
 
@@ -82,6 +98,7 @@ def flush_regime(b: LlvmBuilder, virtual: Value) -> None:
             b.call("flush_context", context)
 
     _each_context(b, *_own(b), flush)
+    b.call("forget_superpages", virtual)
 
 
 @native("virtual asid")
@@ -102,8 +119,8 @@ def flush_space(b: LlvmBuilder, virtual: Value, asid: Value) -> None:
 @native("virtual va")
 def flush_page(b: LlvmBuilder, virtual: Value, va: Value) -> None:
     """The translation of one address; the whole regime when the address may lie in a superpage."""
-    region = (va >> 21) & 4095
-    wide = (b.get("wide_2m", region >> 6) >> (region & 63)) | (b.s.wide_1g >> ((va >> 30) & 63))
+    word, bit = _region(va, virtual)
+    wide = (b.get("wide_2m", word) >> bit) | (b.get("wide_1g", virtual) >> ((va >> 30) & 63))
     with b.if_((wide & 1) != 0):
         b.call("flush_regime", virtual)
         b.ret(0)
@@ -276,13 +293,14 @@ def fill(b: LlvmBuilder, context: Value, va: Value, pa: Value, table: Value, add
     with b.if_(s.walk_global == 0):
         b.host_store(context, 1, tlb.NON_GLOBAL)
     with b.if_(s.walk_size != 12, False):
+        virtual = _is_virtual(b, context).zext()
         with b.if_(s.walk_size.ult(30)):
-            region = (va >> 21) & 4095
-            b.set("wide_2m", b.get("wide_2m", region >> 6) | (b.const(1) << (region & 63)), region >> 6)
+            word, bit = _region(va, virtual)
+            b.set("wide_2m", b.get("wide_2m", word) | (b.const(1) << bit), word)
         with b.if_(s.walk_size == 30):
-            s.wide_1g = s.wide_1g | (b.const(1) << ((va >> 30) & 63))
+            b.set("wide_1g", b.get("wide_1g", virtual) | (b.const(1) << ((va >> 30) & 63)), virtual)
         with b.if_(s.walk_size.uge(39)):
-            s.wide_1g = (1 << 64) - 1
+            b.set("wide_1g", (1 << 64) - 1, virtual)
 
 
 # --- pages of decoded code ---
