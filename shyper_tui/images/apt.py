@@ -13,7 +13,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -106,7 +107,8 @@ class PrivateApt:
             try:
                 os.close(writer)
                 watcher = threading.Thread(target=_watch, args=(reader, on_percent), daemon=True)
-                watcher.start()
+                with _signals_held():
+                    watcher.start()
                 output, complaints = process.communicate()
                 watcher.join()
             except BaseException:
@@ -118,6 +120,16 @@ class PrivateApt:
         if process.returncode != 0 or any("Failed to fetch" in line for line in errors):
             raise AptError("; ".join(errors) or complaints.strip() or f"{command[0]} exited with {process.returncode}")
         return output
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals come afterwards: an interrupt inside of `Thread.start` may end in a RuntimeError about its lock."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def parse_complaints(text: str) -> list[str]:
