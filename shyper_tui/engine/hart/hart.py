@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shyper_tui.engine.core import tlb_layout as tlb
 from shyper_tui.engine.isa.value import signed
@@ -82,14 +82,13 @@ class Registers:
 
 
 class CsrFile:
-    """CSRs by name or number, with M-level access and the architecture's WARL behaviour."""
+    """CSRs by name or number, with M-level access and the architecture's WARL behaviour. Each name is a property."""
 
-    _hart: Hart
-    _words: Any
+    __slots__ = ("_hart", "_words")
 
     def __init__(self, hart: Hart) -> None:
-        object.__setattr__(self, "_hart", hart)
-        object.__setattr__(self, "_words", hart.words)
+        self._hart: Hart = hart
+        self._words: Any = hart.words
 
     def __getitem__(self, number: int) -> int:
         hart = self._hart
@@ -100,27 +99,40 @@ class CsrFile:
         hart = self._hart
         hart.native["csr_write"](hart.address, number, value & MASK64, self._words[_DEADLINE])
 
-    def __getattr__(self, name: str) -> int:
-        index = STORED.get(name)
-        if index is not None:
-            value: int = self._words[index]
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> int: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+
+def _csr_property(name: str) -> property:
+    """Reads and writes the CSR, in the state where that is all there is to it."""
+    number, index, plain = CSR_NUMBERS[name], STORED.get(name), PLAIN.get(name)
+
+    def read(csr: CsrFile) -> int:
+        return csr[number]
+
+    def write(csr: CsrFile, value: int) -> None:
+        csr[number] = value
+
+    if index is not None:
+
+        def read(csr: CsrFile) -> int:
+            value: int = csr._words[index]
             return value
-        return self[_number(name)]
 
-    def __setattr__(self, name: str, value: int) -> None:
-        plain = PLAIN.get(name)
-        if plain is not None:
-            index, writable = plain
-            self._words[index] = value & writable
-        else:
-            self[_number(name)] = value
+    if plain is not None:
+        place, writable = plain
+
+        def write(csr: CsrFile, value: int) -> None:
+            csr._words[place] = value & writable
+
+    return property(read, write)
 
 
-def _number(name: str) -> int:
-    try:
-        return CSR_NUMBERS[name]
-    except KeyError:
-        raise AttributeError(f"no CSR is named {name}") from None
+for _name in CSR_NUMBERS:
+    setattr(CsrFile, _name, _csr_property(_name))
 
 
 class Hart:
