@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from shyper_tui.engine.board.device import Line
 from shyper_tui.engine.board.plic import Plic
 from shyper_tui.engine.board.virtio import mmio
 from shyper_tui.engine.board.virtio.mmio import VirtioMmio
@@ -102,7 +103,7 @@ class Wires:
             self.plic.set_priority(number + 1, 1)
             self.plic.write(0x2000 + 0x80 * number, 4, 2 << number)
 
-    def _output(self, number: int):  # type: ignore[no-untyped-def]
+    def _output(self, number: int) -> Line:
         def line(level: bool) -> None:
             self.words[number] = 0x400 * level
 

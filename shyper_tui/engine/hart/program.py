@@ -41,8 +41,6 @@ EXPORTED = {
     "decode_probe": 3,
     "group_survey": 1,
     "group_sleep": 3,
-    "group_note_inputs": 1,
-    "group_interrupted": 2,
     "group_begin": 1,
     "group_end_turn": 2,
     "group_finish": 1,
