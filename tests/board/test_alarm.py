@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from shyper_tui.engine.board.alarm import NEVER, Alarm
 from shyper_tui.engine.board.device import ManualTimebase
 
@@ -54,6 +56,6 @@ def test_the_alarm_and_planned_calls_come_in_the_order_of_their_ticks() -> None:
     timebase.alarm.listen(lambda now: seen.append("alarm"))
     timebase.alarm.set(20)
     for tick in (10, 30):
-        timebase.call_at(tick, lambda tick=tick: seen.append(str(tick)))  # type: ignore[misc]
+        timebase.call_at(tick, partial(seen.append, str(tick)))
     timebase.advance_to(40)
     assert seen == ["10", "alarm", "30"]
