@@ -26,7 +26,7 @@ from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.hart.fields import Cause, Mstatus
 from shyper_tui.engine.hart.group import HartGroup
 from shyper_tui.engine.hart.hart import Hart, Mode, TrapHandler
-from shyper_tui.engine.hart.host_memory import ARENA_LIMIT, PAGE, HostMemory
+from shyper_tui.engine.hart.host_memory import CODE_MEMORY, PAGE, HostMemory
 from shyper_tui.engine.hart.program import Program, program
 from shyper_tui.engine.hart.slow_path import SlowPath
 from shyper_tui.engine.hart.state import LAYOUT, NEVER
@@ -67,9 +67,10 @@ class Machine:
         on_power: Callable[[PowerEvent, int], None] | None = None,
         drives: Sequence[Disk] = (),
         core: Program | None = None,
+        code_memory: int = CODE_MEMORY,
     ) -> None:
         self.clock = clock or VirtualClock()
-        self.host = HostMemory(RAM_BASE, ram_size, harts)
+        self.host = HostMemory(RAM_BASE, ram_size, harts, code_memory)
         self._latest_time = self.host.shared.word(records.SHARED_TIME)
         self.power: tuple[PowerEvent, int] | None = None
         self._on_power = on_power
@@ -233,8 +234,6 @@ class Machine:
                 group.break_off()
                 break
         self.cycle = group.cycle
-        if self.host.arena_used > ARENA_LIMIT:
-            self._forget_code()
 
     def _serve(self, hart: Hart) -> None:
         """Does what `hart` has stopped for."""
@@ -351,13 +350,6 @@ class Machine:
         for page in self.host.pages_with_records(address, length):
             self._ram_written(page, PAGE)
         self.host.ram.clear(address - self.host.base, length)
-
-    def _forget_code(self) -> None:
-        self.host.forget_code()
-        self.host.clear_contexts()
-        for hart in self.harts:
-            for k in range(LAYOUT.fields["context_of"].count):
-                hart.set("context_of", 0, k)
 
     # power
     def _power_event(self, event: PowerEvent, code: int) -> None:

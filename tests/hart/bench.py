@@ -89,8 +89,12 @@ class Bench:
         self.hart.pc = pc
 
     def run(self, cycles: int = 16) -> None:
-        """At least so many cycles."""
-        self.machine.run_round(max(self.machine.cycle, self.hart.cycle) + cycles)
+        """At least so many cycles, not counting those that pass while code is decoded."""
+        end = self.hart.instructions + cycles
+        while (before := self.hart.instructions) < end:
+            self.machine.run_round(max(self.machine.cycle, self.hart.cycle) + end - before)
+            if self.hart.instructions == before:  # it waits
+                break
 
     def execute(self, *words: int, mode: Mode = Mode.M, pc: int = CODE, at: int = CODE) -> Trap | None:
         """Runs instructions, stored at physical address `at`, from `pc`; the trap they ended in, if any."""

@@ -36,6 +36,7 @@ class Pair:
         self.sender.pc = WAITER
         self.machine.run_round()
         assert self.machine._group.idle() == 0b11
+        self.machine.run_round(max(hart.cycle for hart in self.machine.harts))  # decoding has taken them ahead
         self.prepare()
 
     def prepare(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from . import (
+    code_pages,
     csr,
     csr_access,
+    debt,
     group_functions,
     interrupts,
     protection,
@@ -20,6 +22,8 @@ from .functions import FUNCTIONS
 from .native import NATIVE
 
 MODULES = (timers, interrupts, traps, protection, translation, csr, csr_access)
-NATIVE_MODULES = (tlb, shared_time, group_functions, plic, memory, pace, queue, net, virtio, dispatch, turns)
+NATIVE_MODULES = (
+    tlb, code_pages, debt, shared_time, group_functions, plic, memory, pace, queue, net, virtio, dispatch, turns,
+)  # fmt: skip
 
 __all__ = ["FUNCTIONS", "MODULES", "NATIVE", "NATIVE_MODULES"]

@@ -10,6 +10,7 @@ from shyper_tui.engine.core.interpreter import HandlerBuilder, distance_of
 from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
+from . import debt
 from .handler_set import Handlers
 
 
@@ -44,18 +45,24 @@ def _distance(b: LlvmBuilder, number: Value) -> Value:
 
 def emit_code(h: Handlers, row_length: int) -> None:
     with h.handler("fetch_miss") as (b, target, _, _):
-        found = b.call("fill_execute", b.address("%tlb"), target)
+        found = b.call("fill_execute", b.address("%tlb"), target, 0)
         with b.if_(found.slt(0), False):
             b.tail("@raise_exception", -found, target, target)
+        debt.leave_if_due(b, target)
         b.enter_page(target, found, "%bud")
-    for name in ("cross_page", "refetch"):
-        with h.handler(name) as (b, *_):
-            b.jump_to(b.record_pc(), "%bud")
+    with h.handler("cross_page") as (b, *_):
+        b.jump_to(b.record_pc(), "%bud")
+    with h.handler("refetch") as (b, *_):
+        # the records of a page that was dropped: the TLB still leads here
+        pc = b.record_pc()
+        b.host_store(b.address("%tlb") + ((pc >> 8) & tlb.INDEX_MASK), -1, tlb.EXECUTE)
+        b.tail("@fetch_miss", pc)
 
     with h.handler("decode_record") as (b, *_):
         record = b.address("%rec")
         base, offset, host = place_of(b, record)
         b.host_store(base, 0, records.STORES)
+        debt.owe(b, debt.DECODE)
         word = b.variable(b.host_load(host, 0, 16).zext())
         with b.if_((word.value & 3) == 3):
             with b.if_(offset == 4094, False):
@@ -81,7 +88,7 @@ def emit_code(h: Handlers, row_length: int) -> None:
         with b.if_(b.host_load(entry, tlb.EXECUTE) == following, True):
             next_base.value = b.host_load(entry, tlb.EXECUTE + 8)
         with b.else_():
-            filled = b.call("fill_execute", b.address("%tlb"), following)
+            filled = b.call("fill_execute", b.address("%tlb"), following, base)
             with b.if_(filled.slt(0), False):
                 b.tail("@raise_exception", -filled, following, pc)
             next_base.value = filled

@@ -19,6 +19,9 @@ class Reason(IntEnum):
     CALLED = 6
     """A device that native code works for has interrupted another hart."""
 
+    OWES = 7
+    """The hart's debt is due (`hart.debt`): `settle`, and go on."""
+
 
 IN_WFI, IN_PYTHON = 1, 2
 """Values of the state's `waiting`: WFI of native code; Python software that waits for an interrupt."""

@@ -1,4 +1,4 @@
-"""Collects the handlers that are no instruction."""
+"""Collects the non-instruction handlers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handlers that are no instruction: slow paths, exceptions, interrupts, and the way to Python and back."""
+"""Non-instruction handlers: slow paths, exceptions, interrupts, and the way to Python and back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from shyper_tui.engine.core.operands import RD
 from shyper_tui.engine.isa.value import Value
 
 from .code_handlers import emit_code, instruction_length, place_of
+from .debt import leave_if_due
 from .direct import handlers as direct
 from .exits import IN_PYTHON, IN_WFI, Reason
 from .fields import LOAD, STORE, Cause, Mstatus
@@ -75,14 +76,6 @@ def _entry() -> str:
     """`enter(state)`: runs until there is a reason to stop."""
     b = HandlerBuilder(LAYOUT)
     s = b.s
-    # records retired during the last run: no record pointer is held now
-    with b.loop() as retired:
-        base = b.host_load(s.shared, records.SHARED_RETIRED)
-        with b.if_(base == 0):
-            retired.leave()
-        b.host_store(s.shared, b.host_load(base, records.LINK), records.SHARED_RETIRED)
-        b.host_store(base, b.host_load(s.shared, records.SHARED_FREE), records.LINK)
-        b.host_store(s.shared, base, records.SHARED_FREE)
     arguments = f"ptr %st, ptr null, i64 0, ptr null, ptr {FIRST_HANDLER}, i64 {s.pc.operand}, i64 0, i64 0"
     with b.if_(s.waiting != 0):
         b.emit(f"call {CONVENTION} void @wait({arguments})")
@@ -134,6 +127,7 @@ def _interrupts(h: Handlers) -> None:
         now = s.deadline - budget(b)
         with b.if_(now.uge(s.slice_end), False):
             b.tail("@exit_pc", int(Reason.SLICE), pc)
+        leave_if_due(b, pc)
         target = b.variable(pc)
         taken = b.call("interrupt_to_take", now)
         python = b.variable(0)
@@ -208,6 +202,12 @@ def _again(b: HandlerBuilder) -> None:
     b.dispatch("%rec", "%bud")
 
 
+def _fill_write(b: HandlerBuilder, va: Value, pa: Value, page: Value) -> None:
+    """Enters a page without decoded code for stores."""
+    b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, b.s.ram_addend + pa - va)
+    b.call("note_written", page, va)
+
+
 def _misaligned(b: HandlerBuilder, cause: int, va: Value) -> None:
     """Of an atomic access."""
     with b.if_(_modified_privilege(b), False):
@@ -255,14 +255,15 @@ def _memory(h: Handlers) -> None:
             b.tail("@exit_mmio", int(Reason.MMIO_STORE), pa)
         page = (pa - s.ram_base) >> 12
         with b.if_(b.host_load(s.page_records + (page << 3)) == 0, True):
-            b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, s.ram_addend + pa - va)
-            b.host_store(s.page_written + page, 1, 0, 8)
+            _fill_write(b, va, pa, page)
             _again(b)
         # a page with decoded code: never in a write TLB
         length = instruction_length(b, b.address("%rec"))
         b.call("store_physical", pa, size, value)
         following = b.gep("%rec", length << records.SCALE)
-        b.dispatch(following, b.define("sub i64 %bud, 1"))
+        left = b.define("sub i64 %bud, 1")
+        leave_if_due(b, b.record_pc(following), left)
+        b.dispatch(following, left)
 
     with h.handler("slow_amo") as (b, va, size, _):
         s = b.s
@@ -274,6 +275,5 @@ def _memory(h: Handlers) -> None:
         page = (pa - s.ram_base) >> 12
         with b.if_(b.host_load(s.page_records + (page << 3)) != 0, False):
             b.tail("@exit_slow")  # decoded code, perhaps this very page: never in a write TLB
-        b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, s.ram_addend + pa - va)
-        b.host_store(s.page_written + page, 1, 0, 8)
+        _fill_write(b, va, pa, page)
         _again(b)

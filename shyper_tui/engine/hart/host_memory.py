@@ -13,10 +13,8 @@ from shyper_tui.engine.core import tlb_layout as tlb
 PAGE = 4096
 MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 """Linux's value; the module names it from Python 3.12 on."""
-ARENA_SIZE = 8 << 30
-"""Address space for decoded pages; what is touched costs memory, the rest does not."""
-ARENA_LIMIT = 1 << 30
-"""Decoded pages are all dropped when they use more than this: 250 MiB of guest code."""
+CODE_MEMORY = 256 << 20
+"""Bytes of the arena of decoded pages: some 60 MiB of guest code."""
 
 
 class Block:
@@ -81,27 +79,35 @@ class Flag:
 
 
 class HostMemory:
-    """RAM at `base`, and everything that native code keeps about it for `harts` harts."""
+    """RAM at `base`, and everything that native code keeps about it for `harts` harts.
 
-    def __init__(self, base: int, size: int, harts: int) -> None:
+    `code_memory`: bytes for decoded pages, at least `records.LEAST_SLOTS` slots.
+    """
+
+    def __init__(self, base: int, size: int, harts: int, code_memory: int = CODE_MEMORY) -> None:
         if base % PAGE or size % PAGE or size <= 0:
             raise ValueError("RAM begins and ends at a page boundary")
+        self.slots = code_memory // records.STRIDE
+        if self.slots < records.LEAST_SLOTS:
+            raise ValueError(f"decoded pages need {records.LEAST_SLOTS * records.STRIDE} bytes, not {code_memory}")
         self.base, self.size, self.harts = base, size, harts
         self.ram = Block(size, huge=True)
         pages = size // PAGE
         self.page_records = Block(pages * 8)
-        self.page_written = Block(pages)
-        self.arena = Block(ARENA_SIZE, huge=True)
+        self.page_written = Block(pages * 2)
+        self.arena = Block(self.slots * records.STRIDE, huge=True)
         self.shared = Block(records.SHARED_SIZE)
         self.contexts = Block(tlb.CONTEXT_SIZE * tlb.CONTEXTS * harts)
-        self._reset_shared()
+        self._reset_arena()
         self.clear_contexts()
 
-    def _reset_shared(self) -> None:
+    def _reset_arena(self) -> None:
+        """All slots are unused."""
         self.shared.word(records.SHARED_NEXT).value = self.arena.address
-        self.shared.word(records.SHARED_END).value = self.arena.address + self.arena.size
-        self.shared.word(records.SHARED_FREE).value = 0
-        self.shared.word(records.SHARED_RETIRED).value = 0
+        self.shared.word(records.SHARED_END).value = self.arena.address + self.slots * records.STRIDE
+        for word in (records.SHARED_FREE, records.SHARED_RETIRED, records.SHARED_RETIRED_COUNT):
+            self.shared.word(word).value = 0
+        ctypes.memset(self.shared.address + records.OWNER_SLOTS, 0, records.SHARED_SIZE - records.OWNER_SLOTS)
 
     def clear_contexts(self) -> None:
         """No translation is cached."""
@@ -110,15 +116,18 @@ class HostMemory:
             ctypes.memset(context, 0xFF, tlb.TABLES_SIZE)
             ctypes.memset(context + tlb.TABLES_SIZE, 0, tlb.CONTEXT_SIZE - tlb.TABLES_SIZE)
 
-    @property
-    def arena_used(self) -> int:
-        return self.shared.word(records.SHARED_NEXT).value - self.arena.address
+    def slots_of(self, owner: int) -> int:
+        """Decoded pages on the account of an owner (`records.OWNERS`)."""
+        return self.shared.word(records.OWNER_SLOTS + 8 * owner).value
 
     def forget_code(self) -> None:
-        """Drops all decoded pages. No hart may be in native code; TLB contexts are cleared by the caller."""
+        """Drops all decoded pages and cached translations. No hart may be in native code; `context_of` of the harts'
+        states is cleared by the caller."""
         self.page_records.clear()
+        self.page_written.clear()
         self.arena.clear()
-        self._reset_shared()
+        self._reset_arena()
+        self.clear_contexts()
 
     def contains(self, pa: int, size: int = 1) -> bool:
         return self.base <= pa and pa + size <= self.base + self.size

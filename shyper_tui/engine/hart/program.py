@@ -39,6 +39,7 @@ EXPORTED = {
     "ram_written": 2,
     "store_physical": 3,
     "decode_probe": 3,
+    "settle": 0,
     "group_survey": 1,
     "group_sleep": 3,
     "group_begin": 1,

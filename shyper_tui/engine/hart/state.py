@@ -54,6 +54,7 @@ FIELDS: list[tuple[str, int]] = [
     ("stimer_cycle", 1),
     ("vstimer_cycle", 1),
     ("slice_end", 1),  # cycle at which Python wants the hart back
+    ("debt", 1),  # cycles that it owes for the host's work (hart.debt)
     ("skipped", 1),  # cycles that passed without an instruction (WFI): instret = cycle - skipped
     ("instret_offset", 1),
     ("cycle_offset", 1),
@@ -87,9 +88,9 @@ FIELDS: list[tuple[str, int]] = [
     ("ram_addend", 1),
     # decoded code and TLB contexts
     ("page_records", 1),
-    ("page_written", 1),
+    ("page_written", 1),  # for each page of RAM, 16 bits: where write TLBs have it (hart.code_pages)
     ("arena", 1),
-    ("shared", 1),  # pointer to words shared by all harts: arena bump pointer, its end, free list, retired list
+    ("shared", 1),  # pointer to words shared by all harts: the arena's unused part, its slots, their owners
     ("contexts", 1),  # this hart's contexts
     ("all_contexts", 1),
     ("all_contexts_end", 1),

@@ -1,4 +1,4 @@
-"""TLB contexts, their invalidation, and decoded pages: native code only.
+"""TLB contexts and their invalidation: native code only.
 
 A context holds the translations of one regime: privilege, SUM, V, address space. Changing privilege changes the
 context pointer and flushes nothing. Kernel-mode contexts (`s`, `vs`) outlive a change of address space as long as
@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shyper_tui.engine.core import records
 from shyper_tui.engine.core import tlb_layout as tlb
-from shyper_tui.engine.core.interpreter import distance_of
 from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
 from .csr import HS_TRANSLATION
-from .fields import FETCH, Mstatus
+from .fields import Mstatus
 from .native import native
 from .state import CONTEXT_KINDS, NEVER, TABLE_PAGES, WIDE_WORDS
 
@@ -25,7 +23,7 @@ KIND = {name: number for number, name in enumerate(CONTEXT_KINDS)}
 VIRTUAL_KINDS = (KIND["vs"], KIND["vs_sum"], KIND["vu"])
 
 
-def _fill_ones(b: LlvmBuilder, address: Value, size: int) -> None:
+def fill_ones(b: LlvmBuilder, address: Value, size: int) -> None:
     b.emit(f"call void @llvm.memset.p0.i64(ptr align 8 {b.pointer(address)}, i8 -1, i64 {size}, i1 false)")
 
 
@@ -39,7 +37,7 @@ def _region(va: Value, virtual: Value) -> tuple[Value, Value]:
     return virtual * WIDE_WORDS + (region >> 6), region & 63
 
 
-def _each_context(b: LlvmBuilder, first: Value, end: Value, do: Callable[[Value], None], *, dirty: bool = True) -> None:
+def each_context(b: LlvmBuilder, first: Value, end: Value, do: Callable[[Value], None], *, dirty: bool = True) -> None:
     """Runs `do(context)` for contexts in [first, end), by default for those with something in them."""
     cursor = b.variable(first)
     with b.loop() as contexts:
@@ -64,7 +62,7 @@ def _is_virtual(b: LlvmBuilder, context: Value) -> Value:
 @native("context")
 def flush_context(b: LlvmBuilder, context: Value) -> None:
     with b.if_(b.host_load(context, tlb.DIRTY) != 0):
-        _fill_ones(b, context, tlb.TABLES_SIZE)
+        fill_ones(b, context, tlb.TABLES_SIZE)
         b.host_store(context, 0, tlb.DIRTY)
         b.host_store(context, 0, tlb.NON_GLOBAL)
 
@@ -83,7 +81,7 @@ def flush_translations(b: LlvmBuilder) -> None:
     def flush(context: Value) -> None:
         b.call("flush_context", context)
 
-    _each_context(b, *_own(b), flush)
+    each_context(b, *_own(b), flush)
     for virtual in (0, 1):
         b.call("forget_superpages", virtual)
     b.s.table_hgatp = NEVER
@@ -97,7 +95,7 @@ def flush_regime(b: LlvmBuilder, virtual: Value) -> None:
         with b.if_(_is_virtual(b, context).zext() == virtual):
             b.call("flush_context", context)
 
-    _each_context(b, *_own(b), flush)
+    each_context(b, *_own(b), flush)
     b.call("forget_superpages", virtual)
 
 
@@ -113,7 +111,7 @@ def flush_space(b: LlvmBuilder, virtual: Value, asid: Value) -> None:
             with b.if_(kernel.select(b.host_load(context, tlb.NON_GLOBAL) != 0, same)):
                 b.call("flush_context", context)
 
-    _each_context(b, *_own(b), flush)
+    each_context(b, *_own(b), flush)
 
 
 @native("virtual va")
@@ -132,7 +130,7 @@ def flush_page(b: LlvmBuilder, virtual: Value, va: Value) -> None:
             with b.if_(b.host_load(context + index, table) == page):
                 b.host_store(context + index, -1, table)
 
-    _each_context(b, *_own(b), flush)
+    each_context(b, *_own(b), flush)
 
 
 @native("virtual va asid given")
@@ -166,7 +164,7 @@ def hfence_gvma(b: LlvmBuilder, gpa: Value, vmid: Value, given: Value) -> None:
         with b.if_(_is_virtual(b, context) & (((given & 2) == 0) | same)):
             b.call("flush_context", context)
 
-    _each_context(b, *_own(b), flush)
+    each_context(b, *_own(b), flush)
     b.s.table_hgatp = NEVER
 
 
@@ -301,117 +299,3 @@ def fill(b: LlvmBuilder, context: Value, va: Value, pa: Value, table: Value, add
             b.set("wide_1g", b.get("wide_1g", virtual) | (b.const(1) << ((va >> 30) & 63)), virtual)
         with b.if_(s.walk_size.uge(39)):
             b.set("wide_1g", (1 << 64) - 1, virtual)
-
-
-# --- pages of decoded code ---
-
-
-def _reset_records(b: LlvmBuilder, base: Value, handler: str, first: Value, end: Value) -> None:
-    """Puts `handler` into the records of halfwords at byte offsets [first, end) of the page."""
-    distance = distance_of(b, b.address(f"@{handler}"))
-    cursor = b.variable(first)
-    with b.loop() as halfwords:
-        with b.if_(cursor.value.uge(end)):
-            halfwords.leave()
-        b.host_store(base + (cursor.value << records.SCALE), distance, records.HANDLER, 32)
-        cursor.value = cursor.value + 2
-
-
-@native("page")
-def new_records(b: LlvmBuilder, page: Value) -> None:
-    """Records for a page of RAM that is executed for the first time; no write TLB keeps it."""
-    s = b.s
-    base = b.variable(b.host_load(s.shared, records.SHARED_FREE))
-    with b.if_(base.value != 0):
-        b.host_store(s.shared, b.host_load(base.value, records.LINK), records.SHARED_FREE)
-    with b.else_():
-        base.value = b.host_load(s.shared, records.SHARED_NEXT)
-        b.host_store(s.shared, base.value + records.STRIDE, records.SHARED_NEXT)
-    records_base = base.value
-    _reset_records(b, records_base, "decode_record", b.const(0), b.const(4096))
-    for sentinel in range(records.SENTINELS):
-        offset = (records.RECORDS + sentinel) * records.RECORD_SIZE
-        b.host_store(records_base, distance_of(b, b.address("@cross_page")), offset + records.HANDLER, 32)
-    host = s.ram_addend + s.ram_base + (page << 12)
-    b.host_store(records_base, host, records.HOST)
-    b.host_store(records_base, page, records.PAGE)
-    for word in (records.STORES, records.STRADDLE_WORD, records.STRADDLE_HANDLER):
-        b.host_store(records_base, 0, word)
-    b.host_store(s.page_records + (page << 3), records_base)
-    written = s.page_written + page
-
-    def protect(context: Value) -> None:
-        cursor = b.variable(0)
-        with b.loop() as entries:
-            with b.if_(cursor.value.uge(tlb.TABLE_SIZE)):
-                entries.leave()
-            entry = context + cursor.value
-            target = b.host_load(entry, tlb.WRITE) + b.host_load(entry, tlb.WRITE + 8)
-            with b.if_(target == host):
-                b.host_store(entry, -1, tlb.WRITE)
-            cursor.value = cursor.value + tlb.ENTRY_SIZE
-
-    with b.if_(b.host_load(written, 0, 8) != 0):
-        b.host_store(written, 0, 0, 8)
-        _each_context(b, s.all_contexts, s.all_contexts_end, protect)
-    b.ret(records_base)
-
-
-@native("page")
-def drop_records(b: LlvmBuilder, page: Value) -> None:
-    """The page holds data now. Its records are reused after native code has been left."""
-    s = b.s
-    slot = s.page_records + (page << 3)
-    base = b.host_load(slot)
-    b.host_store(slot, 0)
-    _reset_records(b, base, "refetch", b.const(0), b.const(4096))
-    b.host_store(base, b.host_load(s.shared, records.SHARED_RETIRED), records.LINK)
-    b.host_store(s.shared, base, records.SHARED_RETIRED)
-    _each_context(b, s.all_contexts, s.all_contexts_end, lambda c: _fill_ones(b, c + tlb.EXECUTE, tlb.TABLE_SIZE))
-
-
-@native("base pa size")
-def invalidate_records(b: LlvmBuilder, base: Value, pa: Value, size: Value) -> None:
-    """`size` bytes at `pa` were stored: resets every record whose instruction, or fused sequence, may contain them."""
-    offset = pa & 0xFFF
-    first = offset.ult(records.REACH).select(b.const(0), (offset - records.REACH) & ~1)
-    _reset_records(b, base, "decode_record", first, offset + size)
-    stores = b.host_load(base, records.STORES) + 1
-    b.host_store(base, stores, records.STORES)
-    with b.if_(stores == records.STORES_BEFORE_DROP):
-        b.call("drop_records", b.host_load(base, records.PAGE))
-
-
-@native("pa size")
-def ram_written(b: LlvmBuilder, pa: Value, size: Value) -> None:
-    """Python has stored `size` bytes within one page of RAM."""
-    base = b.host_load(b.s.page_records + (((pa - b.s.ram_base) >> 12) << 3))
-    with b.if_(base != 0):
-        b.call("invalidate_records", base, pa, size)
-
-
-@native("pa size value")
-def store_physical(b: LlvmBuilder, pa: Value, size: Value, value: Value) -> None:
-    """Stores into RAM, within one page."""
-    host = b.s.ram_addend + pa
-    for bytes_ in (1, 2, 4, 8):
-        with b.if_(size == bytes_):
-            b.host_store(host, value.trunc(bytes_ * 8), 0, bytes_ * 8, align=1)
-    b.call("ram_written", pa, size)
-
-
-@native("context va")
-def fill_execute(b: LlvmBuilder, context: Value, va: Value) -> None:
-    """Translates a fetch and enters it; the address of the page's records, or minus the cause."""
-    s = b.s
-    pa = b.call("translate", va, FETCH, s.prv, s.virt)
-    with b.if_(pa.slt(0), False):
-        b.ret(pa)
-    offset = pa - s.ram_base
-    with b.if_(offset.uge(s.ram_size), False):
-        b.ret(-1)  # code lies in RAM; elsewhere a fetch is an access fault
-    base = b.variable(b.host_load(s.page_records + ((offset >> 12) << 3)))
-    with b.if_(base.value == 0):
-        base.value = b.call("new_records", offset >> 12)
-    b.call("fill", context, va, pa, tlb.EXECUTE, base.value)
-    b.ret(base.value)

@@ -88,8 +88,11 @@ def group_turn(b: LlvmBuilder, group: Value, number: Value) -> None:
             running.leave()
         b.host_store(hart, end, LAYOUT.offset("slice_end"))
         reason = b.define(f"call i64 @enter(ptr {b.pointer(hart)})")
+        b.emit(f"call i64 @settle(ptr {b.pointer(hart)})")
         with b.if_(reason == int(Reason.SLICE)):
             running.leave()
+        with b.if_(reason == int(Reason.OWES)):
+            running.again()
         with b.if_(reason != int(Reason.CALLED)):
             b.ret(0)
         with b.if_(b.call("group_answer", group, number) != 0):
