@@ -11,12 +11,14 @@ from textual import events, work
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.app import App, SystemCommand
 from textual.command import Provider
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from shyper_tui.ipc.client import Client
 from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit
 from shyper_tui.keymap import Scope, bindings
 from shyper_tui.layout import VIEWS, LayoutError, load_layout
+from shyper_tui.plain_text import clipped, visible, visible_lines
 from shyper_tui.ports import Engine, EngineFactory
 from shyper_tui.screens.dialogs import Ask, discard_dialog, failure_dialog, quit_dialog
 from shyper_tui.screens.help import Help
@@ -32,6 +34,10 @@ def free_alt_digits() -> None:
     table = cast("dict[str, object]", ANSI_SEQUENCES_KEYS)
     for digit in "0123456789":
         table.pop(f"\x1b{digit}", None)
+
+
+LONGEST_NOTE = 1000
+"""Characters of a notification, which would cover the screen otherwise."""
 
 
 class ShyperApp(App[int]):
@@ -73,15 +79,26 @@ class ShyperApp(App[int]):
         """Start the engine; the screen is usable meanwhile and shows how far it is."""
         await self.session.start()
 
+    def notify(
+        self, message: str, *, title: str = "", severity: SeverityLevel = "information",
+        timeout: float | None = None, markup: bool = False,
+    ) -> None:  # fmt: skip
+        """Messages are plain text whoever sends them: they quote names and texts of others."""
+        text = visible_lines(message[:LONGEST_NOTE]) + ("…" if len(message) > LONGEST_NOTE else "")
+        super().notify(text, title=clipped(title, 100), severity=severity, timeout=timeout, markup=False)
+
     # --- keys ----------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
-        """While a console is captured its keys go there before any binding is looked at."""
+        """While a console is captured its keys go there before any binding is looked at. Nothing that is pasted into a
+        field of ours holds controls, for fields show their text as it is."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             focused = self.focused
             if isinstance(focused, ConsoleView) and focused.captured:
                 await focused.captured_key(event)
                 return
+        if isinstance(event, events.Paste) and not isinstance(self.focused, ConsoleView):
+            event.text = "".join(char for char in event.text if char in "\t\r\n" or visible(char) == char)
         await super().on_event(event)
 
     @property
@@ -182,7 +199,10 @@ class ShyperApp(App[int]):
     @work(group="ask", exclusive=True)
     async def ask_file(self, pane: ConfigPane) -> None:
         """Ask for a configuration file and load it."""
-        name = await self.push_screen_wait(Ask("Load a configuration file", str(pane.path or "")))
+        before = str(pane.path or "")
+        name = await self.push_screen_wait(Ask("Load a configuration file", visible(before)))
+        if name == visible(before):
+            name = before
         if name and (not pane.changed or await self.push_screen_wait(discard_dialog(pane.file)) == "discard"):
             self._load(pane, Path(name))
 
@@ -209,9 +229,9 @@ class ShyperApp(App[int]):
         try:
             path = self.save_screenshot(path=str(Path.cwd()))
         except OSError as error:
-            self.notify(f"The picture cannot be saved here: {error.strerror}.", severity="error", markup=False)
+            self.notify(f"The picture cannot be saved here: {error.strerror}.", severity="error")
         else:
-            self.notify(f"Saved as {path}.", markup=False)
+            self.notify(f"Saved as {path}.")
 
 
 def engine_factory(options: Mapping[str, Any]) -> EngineFactory:
@@ -239,5 +259,5 @@ def run_app(options: dict[str, Any]) -> int:
         app = ShyperApp(engine_factory(options), Path(files[0]) if files else None, keep)
         return app.run() or 0
     except LayoutError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2

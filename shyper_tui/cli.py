@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from shyper_tui.commands.engine_options import EngineChoice, engine_options
+from shyper_tui.commands.output import echo, guard_output, show_error
 from shyper_tui.version import VERSION
 
 COMMANDS = {
@@ -73,20 +74,21 @@ def cli(ctx: click.Context, choice: EngineChoice, attach: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry of the console script: one clear sentence for every user error, never a traceback for one."""
+    guard_output()
     try:
         result: Any = cli.main(arguments, prog_name="shyper-tui", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("Interrupted.", err=True)
+        echo("Interrupted.", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        show_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone; there is nobody left to tell
         sys.exit(1)
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{place}.", err=True)
+        echo(f"Error: {error.strerror or error}{place}.", err=True)
         with contextlib.suppress(OSError):
             sys.stdout.close()  # what cannot be written there is not tried again at exit
         sys.exit(1)

@@ -7,6 +7,7 @@ from typing import Literal
 import click
 
 from shyper_tui.bench import NAMES
+from shyper_tui.commands.output import echo
 
 
 @click.command("bench")
@@ -46,9 +47,9 @@ def command(
 
     def complain(sentence: str) -> None:
         progress.end()
-        click.echo(sentence, err=True)
+        echo(sentence, err=True)
 
     report = session.run(names or NAMES, repeats, progress, complain, qemu.find_qemu(), clock)
     progress.end()
-    click.echo(report.to_json() if as_json else report.table())
+    echo(report.to_json() if as_json else report.table())
     ctx.exit(0 if report.ok else 1)

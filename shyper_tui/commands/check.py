@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from shyper_tui.commands.engine_options import EngineChoice
+from shyper_tui.commands.output import echo, echo_json
+from shyper_tui.plain_text import visible
 
 if TYPE_CHECKING:
     from shyper_tui.config import Diagnostic
@@ -57,7 +59,7 @@ def command(
     if schema is not None:
         from shyper_tui.config.schema import schema_text
 
-        click.echo(schema_text(schema), nl=False)
+        echo(schema_text(schema), nl=False)
         return
     if not files and mvm is None:
         raise click.UsageError("Missing argument 'FILE...'.")
@@ -83,9 +85,9 @@ def report(files: Sequence[str], mvm: str | None = None, quiet: bool = False, po
     if failed or not quiet:
         for diagnostic in shown:
             print_diagnostic(diagnostic)
-        click.echo(config.summary(shown) + (_hidden(len(found) - len(shown)) if not failed else ""), err=failed)
+        echo(config.summary(shown) + (_hidden(len(found) - len(shown)) if not failed else ""), err=failed)
     for file in dict.fromkeys(diagnostic.file for diagnostic in found if diagnostic.code == "core-taken"):
-        click.echo(f"If {file} is the managing VM, give it with --mvm {file}.", err=True)
+        echo(f"If {file} is the managing VM, give it with --mvm {file}.", err=True)
     return failed
 
 
@@ -93,7 +95,6 @@ def report_json(files: Sequence[str], mvm: str | None = None, portable: bool = F
     """Prints {errors, warnings, portable, diagnostics}; True when there are errors. What is only a matter of
     portability is counted always, and listed with `portable`."""
     import dataclasses
-    import json
 
     from shyper_tui import config
 
@@ -107,7 +108,7 @@ def report_json(files: Sequence[str], mvm: str | None = None, portable: bool = F
         "portable": counts[config.Severity.PORTABLE],
         "diagnostics": [dataclasses.asdict(one) for one in listed],
     }
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    echo_json(document)
     return bool(document["errors"])
 
 
@@ -115,8 +116,9 @@ def print_diagnostic(diagnostic: Finding) -> None:
     """`file:line:column: error[code]: what is wrong. What to do.` Errors go to standard error."""
     severity = str(diagnostic.severity)
     head = click.style(f"{severity}[{diagnostic.code}]", fg=_COLOURS.get(severity))
-    place = f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}" if diagnostic.line else diagnostic.file
-    click.echo(f"{place}: {head}: {diagnostic.message} {diagnostic.remedy}".rstrip(), err=severity == "error")
+    file, said = visible(diagnostic.file), visible(f"{diagnostic.message} {diagnostic.remedy}".rstrip())
+    place = f"{file}:{diagnostic.line}:{diagnostic.column}" if diagnostic.line else file
+    click.echo(f"{place}: {head}: {said}", err=severity == "error")
 
 
 def _hidden(number: int) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from shyper_tui.commands.output import echo_json
 from shyper_tui.ipc.codec import to_wire
+from shyper_tui.plain_text import visible
 
 if TYPE_CHECKING:
     from shyper_tui.ipc.client import Client
@@ -63,11 +64,12 @@ def ask(socket: str | None, question: Callable[[Client], Awaitable[T]], as_json:
 
 def print_json(value: Any) -> None:
     """A message, or anything made of messages, as indented JSON."""
-    click.echo(json.dumps(to_wire(value), indent=2, ensure_ascii=False))
+    echo_json(to_wire(value))
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:
     """Rows of equal length as aligned columns; the first one is the heading."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(indent + line for line in lines)

@@ -73,7 +73,12 @@ def engine_options(function: F) -> F:
         "--clock", type=click.Choice(["virtual", "wall"]),
         help="Machine time follows executed instructions (runs repeat exactly), or the host's clock.",
     )  # fmt: skip
-    @click.option("--log-dir", metavar="DIR", type=click.Path(file_okay=False), help="Folder of the raw console logs.")
+    @click.option(
+        "--log-dir",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="Folder of the raw console logs (64 MiB of each VM).",
+    )
     @functools.wraps(function)
     def with_choice(
         *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], daemon: str | None, mvm_off: str,

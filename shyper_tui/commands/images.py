@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import click
 
+from shyper_tui.commands.output import echo, echo_progress
+
 
 @click.group("images")
 def command() -> None:
@@ -30,18 +32,18 @@ class ProgressLine:
     def __call__(self, text: str, done: int, total: int) -> None:
         if not self._live:
             if text != self._text:
-                click.echo(text, err=True)
+                echo(text, err=True)
             self._text = text
             return
         share = f"{100 * done // total:3d} %" if total else ""
         line = f"{share}  {text}"
         if line != self._shown:
-            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
+            echo_progress(line)
             self._shown = line
 
     def end(self) -> None:
         if self._live and self._shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            echo_progress("")
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def fetch(mirror: str | None, suites: tuple[str, ...], refresh: bool) -> None:
 
     with _work() as progress:
         made = images.fetch(progress, suites=suites or images.SUITES, mirror=mirror, refresh=refresh)
-    click.echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
+    echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
 
 
 @command.command("build")
@@ -81,7 +83,7 @@ def build() -> None:
 
     with _work() as progress:
         made = images.rebuild(progress)
-    click.echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
+    echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
 
 
 @command.command("list")
@@ -92,9 +94,9 @@ def list_images() -> None:
     damaged = [f"linux/{name}" for name in images.damaged()]
     for info in images.catalog():
         state = "missing" if not info.available else "damaged" if info.name in damaged else _size(info.size)
-        click.echo(f"{info.name:28}{state:>12}  {info.description}")
+        echo(f"{info.name:28}{state:>12}  {info.description}")
     if damaged:
-        click.echo("The Linux images are damaged and not used. Run `shyper-tui images fetch` again.", err=True)
+        echo("The Linux images are damaged and not used. Run `shyper-tui images fetch` again.", err=True)
 
 
 def _size(size: int) -> str:
@@ -108,4 +110,4 @@ def path(name: str) -> None:
     from shyper_tui import images
 
     with _work():
-        click.echo(images.path(name))
+        echo(images.path(name))

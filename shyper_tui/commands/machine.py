@@ -7,12 +7,15 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from shyper_tui.commands.engine_options import EXISTING_FILE
+from shyper_tui.commands.output import echo, echo_progress
 from shyper_tui.commands.script_steps import ScriptedCommand, StepType
+from shyper_tui.plain_text import ConsoleText
 
 QUIT = 0
 TIMED_OUT, FAILED, INTERRUPTED = 1, 1, 130
@@ -61,7 +64,11 @@ class ConsoleStep(StepType):
     "--clock", type=click.Choice(["virtual", "wall"]), default="wall", show_default=True,
     help="Machine time follows executed instructions (runs repeat exactly), or the host's clock.",
 )  # fmt: skip
-@click.option("--headless", is_flag=True, help="Leave the terminal as it is: for scripts.")
+@click.option(
+    "--headless",
+    is_flag=True,
+    help="Leave the terminal as it is: for scripts. A terminal gets plain text then, a file or pipe the guest's bytes.",
+)
 @click.option("--until", type=ConsoleStep("until"), multiple=True, metavar="TEXT", help="Stop when TEXT was seen.")
 @click.option("--send", type=ConsoleStep("send"), multiple=True, metavar="TEXT", help="Then type TEXT and Enter.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Give up after S seconds.")
@@ -70,7 +77,8 @@ def command(ctx: click.Context, /, headless: bool, timeout: float | None, until:
     """Run any kernel, firmware or hypervisor on the bare machine: the board of QEMU's `virt`, RV64GC with the H
     extension.
 
-    The serial console is this terminal; every key goes to the guest. Leave with ctrl+] or ctrl+a x. The exit status
+    The serial console is this terminal: every key goes to the guest, and the terminal obeys what the guest sends, as on
+    any serial line. Leave with ctrl+] or ctrl+a x. The exit status
     is 0 when the guest powers the machine off, and the guest's code when it reports a failure through the test
     finisher.
 
@@ -93,10 +101,10 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     from shyper_tui.commands.terminal import converse, raw_terminal
     from shyper_tui.engine.bare_machine import BareMachine
 
-    machine = BareMachine(**board, script=script, on_console=_write_console, on_progress=_progress)
+    machine = BareMachine(**board, script=script, on_console=_console_writer(headless), on_progress=_progress)
     note = f" {machine.note}" if machine.note else ""
     if note and not headless:
-        click.echo(f"Note:{note}", err=True)
+        echo(f"Note:{note}", err=True)
     ended, tell = os.pipe()
     failures: list[BaseException] = []
 
@@ -123,7 +131,7 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
                 finished = converse(machine.type, ended, timeout)
         if not finished and timeout is not None:
             status = TIMED_OUT
-            click.echo(f"\nError: {machine.missing or 'the machine was not off'} within {timeout:g} s.{note}", err=True)
+            echo(f"\nError: {machine.missing or 'the machine was not off'} within {timeout:g} s.{note}", err=True)
     except KeyboardInterrupt:
         finished, status = False, INTERRUPTED
     machine.stop()
@@ -131,18 +139,28 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     if failures:
         raise failures[0]
     if finished and machine.missing:
-        click.echo(f"\nError: the machine stopped; {machine.missing}.{note}", err=True)
+        echo(f"\nError: the machine stopped; {machine.missing}.{note}", err=True)
         return FAILED
     if machine.summary:
-        click.echo(f"\n{machine.summary}", err=True)
+        echo(f"\n{machine.summary}", err=True)
     return machine.exit_code if finished else status
 
 
-def _write_console(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+def _console_writer(headless: bool) -> Callable[[bytes], None]:
+    """Writes the guest's bytes to standard output as they are, except where a terminal would obey them and nobody asked
+    for that: with --headless it gets plain text."""
+    text = ConsoleText() if headless and sys.stdout.isatty() else None
+
+    def write(data: bytes) -> None:
+        if text is not None:
+            echo(text.feed(data), nl=False)
+            return
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    return write
 
 
 def _progress(text: str) -> None:
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+        echo_progress(text)

@@ -12,6 +12,7 @@ import click
 
 from shyper_tui.commands.check import check_configurations
 from shyper_tui.commands.engine_options import EngineChoice, engine_options
+from shyper_tui.commands.output import echo
 from shyper_tui.commands.script_steps import ScriptedCommand, StepType
 from shyper_tui.commands.transcript import Transcript, last_lines
 from shyper_tui.ipc.messages import (
@@ -46,9 +47,13 @@ def command(
 ) -> None:
     """Run the machine without the workstation, for scripts and tests.
 
-    Prints the consoles line by line with the VM in front, writes the raw console logs to --log-dir, and stops when
-    every --until was seen and every --send was typed. Without these, runs until the machine is powered off or
-    Ctrl-C.
+    Prints the consoles line by line with the VM in front, as plain text: escape sequences and control characters are
+    left out, and lines of more than 4096 characters are printed in parts. Stops when every --until was seen and every
+    --send was typed. Without these, runs until the machine is powered off or Ctrl-C.
+
+    What the consoles send is logged as it comes, in vmN.log of --log-dir. A log of 32 MiB begins anew, and the one
+    before stays as vmN.log.1; a file that has the name already is renamed. Without --log-dir, the logs of the last 20
+    runs stay in the user's state folder (~/.local/state/shyper-tui/logs), up to 1 GiB of them.
 
     \b
     Example:
@@ -64,7 +69,7 @@ def command(
     try:
         status = asyncio.run(run_headless(choice.options(default_clock, script=steps), timeout, quiet))
     except KeyboardInterrupt:
-        click.echo("Interrupted; the machine was stopped.", err=True)
+        echo("Interrupted; the machine was stopped.", err=True)
         status = INTERRUPTED
     except EngineError as error:
         raise click.ClickException(error.message) from None
@@ -106,7 +111,7 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
 def _show_warning(line: str) -> None:
     """Of the engine's log, what the user should know at once."""
     if line.startswith("warning: "):
-        click.echo(f"Warning: {line.removeprefix('warning: ')}.", err=True)
+        echo(f"Warning: {line.removeprefix('warning: ')}.", err=True)
 
 
 def _end_of(exited: WorkerExit) -> str:
@@ -130,7 +135,7 @@ async def _report(
     await transcript.finish()
     if outcome.finished:
         seconds = machine.time_ticks / TICKS_PER_SECOND
-        click.echo(
+        echo(
             f"Every text was seen: {machine.instructions} instructions, {seconds:.3f} s of machine time, "
             f"{time.monotonic() - started:.1f} s here.",
             err=True,
@@ -140,14 +145,14 @@ async def _report(
 
     reason = outcome.failure or f"not everything was seen within {timeout:g} s"
     missing = [step for step in outcome.steps if not step.done]
-    click.echo(f"Error: {reason}. Missing: {', '.join(f'vm{step.vm}:{step.text!r}' for step in missing)}", err=True)
+    echo(f"Error: {reason}. Missing: {', '.join(f'vm{step.vm}:{step.text!r}' for step in missing)}", err=True)
     if machine.embedded and not chosen_embedded:
         broken = images.damaged()
         note = f"{broken[0]} of the Linux images is damaged" if broken else "no Linux images are installed"
-        click.echo(f"The built-in systems ran: {note} (`shyper-tui images fetch`).", err=True)
+        echo(f"The built-in systems ran: {note} (`shyper-tui images fetch`).", err=True)
     vms = sorted({step.vm for step in outcome.steps} | {0})
     for vm in vms:
-        click.echo(f"--- last lines of vm{vm} ---\n{await last_lines(client, vm)}", err=True)
+        echo(f"--- last lines of vm{vm} ---\n{await last_lines(client, vm)}", err=True)
     return 1
 
 

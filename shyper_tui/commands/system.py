@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from shyper_tui.commands.engine_access import InOrder, ask, force_option, json_option, print_json, socket_option
+from shyper_tui.commands.output import echo
+from shyper_tui.plain_text import visible
 
 if TYPE_CHECKING:
     from shyper_tui.ipc.client import Client
@@ -48,9 +50,9 @@ def daemon(ctx: click.Context, file: str, as_json: bool) -> None:
         print_json(disks)
     for disk in disks:
         if disk.problem:
-            click.echo(f"Warning: {disk.problem}.", err=True)
+            echo(f"Warning: {visible(disk.problem)}.", err=True)
         elif not as_json:
-            click.echo(f"disk {disk.index}: {disk.path} ({disk.sectors} sectors)")
+            echo(f"disk {disk.index}: {visible(disk.path)} ({disk.sectors} sectors)")
     ctx.exit(1 if any(disk.problem for disk in disks) else 0)
 
 
@@ -68,7 +70,7 @@ def reboot(socket: str | None, force: bool, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo("The managing VM was asked to reboot." if answer.asked else "The machine is rebooting.")
+        echo("The managing VM was asked to reboot." if answer.asked else "The machine is rebooting.")
 
 
 @command.command("shutdown")
@@ -93,7 +95,7 @@ def shutdown(socket: str | None, force: bool, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo("The managing VM was asked to power off." if answer.asked else "The machine is off.")
+        echo("The managing VM was asked to power off." if answer.asked else "The machine is off.")
 
 
 @command.command("test")
@@ -106,7 +108,7 @@ def test(socket: str | None, as_json: bool) -> None:
         print_json(report)
         return
     machine = f"{report.harts} harts, {report.memory >> 20} MiB"
-    click.echo(f"Engine {report.version} answers: {machine}, {report.active} of {report.vms} VMs run.")
+    echo(f"Engine {visible(report.version)} answers: {machine}, {report.active} of {report.vms} VMs run.")
 
 
 @command.command("update")

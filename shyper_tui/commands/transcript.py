@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
+from collections.abc import Iterator
 from typing import Any
 
-import click
-
+from shyper_tui.commands.output import echo
 from shyper_tui.ipc.messages import EngineError
+from shyper_tui.plain_text import ConsoleText, plain
 
 POLL_SECONDS = 0.5
 """How often new VMs are looked for."""
 DRAIN_SECONDS = 1.0
 
-_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
-
-
-def plain(data: bytes) -> str:
-    """Console output as text for another terminal: no escape sequences, no control characters but tab and line feed."""
-    return _CONTROL.sub(b"", _ESCAPE.sub(b"", data)).decode("utf-8", "replace")
+LONGEST_LINE = 4096
+"""Characters after which a line is printed though it goes on: a guest may never end one."""
 
 
 async def last_lines(client: Any, vm: int, count: int = 15) -> str:
@@ -29,8 +24,52 @@ async def last_lines(client: Any, vm: int, count: int = 15) -> str:
         chunk = await client.console.read(vm, 0)
     except EngineError as error:
         return f"({error.message})"
-    lines = plain(chunk.data[-20_000:]).splitlines()
+    lines = plain(chunk.data[-20_000:]).split("\n")
+    while lines and not lines[-1]:
+        lines.pop()
     return "\n".join(lines[-count:]) or "(nothing)"
+
+
+class Lines:
+    """Console output as lines of plain text, piece by piece. No line is longer than LONGEST_LINE, and no more of one is
+    kept."""
+
+    def __init__(self) -> None:
+        self._text = ConsoleText()
+        self._pieces: list[str] = []
+        self._length = 0
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """The lines that are complete with the next bytes."""
+        *ends, rest = self._text.feed(data).split("\n")
+        for end in ends:
+            yield from self._take(end)
+            yield self._line()
+        yield from self._take(rest)
+
+    def rest(self) -> Iterator[str]:
+        """What has no end yet, if anything."""
+        yield from self._take(self._text.feed(b"", final=True))
+        if self._length:
+            yield self._line()
+
+    def _take(self, text: str) -> Iterator[str]:
+        """Keeps text of the line that is under way; a line that is too long leaves in parts."""
+        at = 0
+        while self._length + len(text) - at > LONGEST_LINE:
+            part = text[at : at + LONGEST_LINE - self._length]
+            at += len(part)
+            self._pieces.append(part)
+            yield self._line()
+        if at < len(text):
+            self._pieces.append(text[at:])
+            self._length += len(text) - at
+
+    def _line(self) -> str:
+        line = "".join(self._pieces)
+        self._pieces.clear()
+        self._length = 0
+        return line
 
 
 class Transcript:
@@ -64,19 +103,21 @@ class Transcript:
                 self.broken.set_exception(error)
 
     async def _print_lines(self, vm: int) -> None:
-        rest = b""
+        lines, expected = Lines(), 0
         try:
             async for chunk in self._client.console.stream(vm):
-                *lines, rest = (rest + chunk.data).split(b"\n")
-                for line in lines:
-                    click.echo(f"vm{vm} | {plain(line)}")
-                self._offsets[vm] = chunk.offset + len(chunk.data)
+                if chunk.offset > expected:
+                    lost = chunk.offset - expected
+                    echo(f"vm{vm} | [{lost} bytes came too fast to be printed; the log has the latest]")
+                for line in lines.feed(chunk.data):
+                    echo(f"vm{vm} | {line}")
+                expected = self._offsets[vm] = chunk.offset + len(chunk.data)
                 self._printed.set()
         except EngineError:
             return
         finally:
-            if rest:
-                click.echo(f"vm{vm} | {plain(rest)}")
+            for line in lines.rest():
+                echo(f"vm{vm} | {line}")
 
     async def finish(self) -> None:
         """Prints what is still under way, then stops."""

@@ -9,6 +9,8 @@ import click
 
 from shyper_tui.commands import vm_views
 from shyper_tui.commands.engine_access import InOrder, ask, force_option, json_option, print_json, socket_option
+from shyper_tui.commands.output import echo
+from shyper_tui.plain_text import visible, visible_json
 
 if TYPE_CHECKING:
     from shyper_tui.ipc.client import Client
@@ -56,7 +58,7 @@ def list_vms(socket: str | None, table: bool, as_json: bool) -> None:
     if as_json:
         print_json(vms)
     else:
-        click.echo(vm_views.table(vms) if table else vm_views.original_list(vms))
+        echo(vm_views.table(vms) if table else vm_views.original_list(vms))
 
 
 @command.command("config")
@@ -79,10 +81,10 @@ def config(socket: str | None, file: str, boot: bool, as_json: bool) -> None:
     if as_json:
         print_json(info)
         return
-    click.echo(f"Parse VM config successfully, VM name [{info.name}]")
-    click.echo(f"Config VM [{info.id}] successfully")
+    echo(f"Parse VM config successfully, VM name [{visible(info.name)}]")
+    echo(f"Config VM [{info.id}] successfully")
     if boot:
-        click.echo(f"vm{info.id} is booting.")
+        echo(f"vm{info.id} is booting.")
 
 
 @command.command("boot")
@@ -93,14 +95,14 @@ def config(socket: str | None, file: str, boot: bool, as_json: bool) -> None:
 def boot(socket: str | None, vm: int, display: str | None, as_json: bool) -> None:
     """Start a configured VM, or one that is off."""
     info = ask(socket, lambda client: client.vm.boot(vm), as_json)
-    _show(info, f"vm{vm} {'is booting' if info.state == 'active' else info.message}.", as_json)
+    _show(info, f"vm{vm} {'is booting' if info.state == 'active' else visible(info.message)}.", as_json)
 
 
 def _show(answer: object, sentence: str, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo(sentence)
+        echo(sentence)
 
 
 def _simple(name: str, help_text: str, done: str, action: Callable[[Client, int], Awaitable[object]]) -> None:
@@ -166,7 +168,7 @@ def getdefconfig(socket: str | None, vm: int, as_json: bool) -> None:
     `vm config` reads it; that of VM 0 is for the option --mvm. File names are absolute. Of a VM that the managing VM
     configured they are not known, and therefore empty.
     """
-    click.echo(ask(socket, lambda client: client.vm.default_config(vm), as_json), nl=False)
+    echo(visible_json(ask(socket, lambda client: client.vm.default_config(vm), as_json)), nl=False)
 
 
 @command.command("getvmid")
@@ -199,7 +201,7 @@ def stats(socket: str | None, vm: int | None, as_json: bool) -> None:
     if as_json:
         print_json(found if vm is None else found[0])
     else:
-        click.echo("\n\n".join(vm_views.statistics(entry) for entry in found))
+        echo("\n\n".join(vm_views.statistics(entry) for entry in found))
 
 
 @command.command("faults")
@@ -221,4 +223,4 @@ def faults(socket: str | None, vm: int, as_json: bool) -> None:
     if as_json:
         print_json({"faults": recorded.faults, "unrecorded": recorded.unrecorded, "refused": refused})
     else:
-        click.echo(vm_views.faults(recorded, refused))
+        echo(vm_views.faults(recorded, refused))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from shyper_tui.commands.engine_access import columns
 from shyper_tui.ipc.messages import TICKS_PER_SECOND, VmInfo
 from shyper_tui.ipc.vm_messages import Fault, RefusedCall, VmFaults, VmStatistics
+from shyper_tui.plain_text import visible
 
 _TYPES = {0: "Linux", 1: "Bare Metal App", 2: "FreeRTOS"}
 _STATES = {0: "Inactive", 1: "Pending", 2: "Active"}
@@ -16,7 +17,7 @@ def original_list(vms: Iterable[VmInfo]) -> str:
     """The list exactly as Rust-Shyper's tool prints it, in the order of the configuration table."""
     blocks = [
         f"----------vm[{row}]----------\n"
-        f"vm id [{vm.id}] name: {vm.name} type: {vm.type}\n"
+        f"vm id [{vm.id}] name: {visible(vm.name)} type: {vm.type}\n"
         "\n"
         f"vm type: {_TYPES.get(vm.type, 'illegal type')}\n"
         f"vm state: {_STATES.get(vm.state_number, 'illegal state')}"
@@ -38,7 +39,7 @@ def statistics(vm: VmStatistics) -> str:
     """All counters of one VM."""
     times = "once" if vm.boots == 1 else f"{vm.boots} times"
     runs = f", runs for {_seconds(vm.running_ticks)}" if vm.running_ticks else ""
-    parts = [f"vm{vm.vm} {vm.name}: {vm.state}, {_mebibytes(vm.memory)}, started {times}{runs}"]
+    parts = [f"vm{vm.vm} {visible(vm.name)}: {vm.state}, {_mebibytes(vm.memory)}, started {times}{runs}"]
     vcpus = [(str(vcpu.vcpu), str(vcpu.core), vcpu.state, _seconds(vcpu.ran_ticks)) for vcpu in vm.vcpus]
     parts.append(_section(("VCPU", "CORE", "STATE", "ON ITS CORE"), vcpus))
     exits = [
@@ -62,15 +63,15 @@ def faults(found: VmFaults, refused: Iterable[RefusedCall]) -> str:
     if found.unrecorded:
         lines.append(f"{found.unrecorded} more came too fast to be written down.")
     lines += [
-        f"[{_seconds(call.time_ticks)}] vCPU {call.vcpu}: hypercall {call.number:#x} refused: {call.reason}"
+        f"[{_seconds(call.time_ticks)}] vCPU {call.vcpu}: hypercall {call.number:#x} refused: {visible(call.reason)}"
         for call in refused
     ]
-    return "\n".join(lines) or f"vm{found.vm} {found.name}: no faults."
+    return "\n".join(lines) or f"vm{found.vm} {visible(found.name)}: no faults."
 
 
 def _fault(fault: Fault) -> str:
     rows = [
-        ("cause", f"{fault.cause:#x} ({fault.name})"),
+        ("cause", f"{fault.cause:#x} ({visible(fault.name)})"),
         ("pc", f"{fault.pc:#x}"),
         ("instruction", f"{fault.instruction:#x}" if fault.instruction else "not known"),
         ("guest-virtual", f"{fault.guest_virtual:#x}"),
@@ -80,9 +81,9 @@ def _fault(fault: Fault) -> str:
         level = f", level {fault.level}" if fault.level >= 0 else ""
         rows.append(("translation", f"failed in the {fault.stage}{level}"))
     if fault.expected:
-        rows.append(("expected", fault.expected))
+        rows.append(("expected", visible(fault.expected)))
     times = f" ({fault.count} times, the last one then)" if fault.count > 1 else ""
-    head = f"[{_seconds(fault.time_ticks)}] vCPU {fault.vcpu}: {fault.reason}{times}"
+    head = f"[{_seconds(fault.time_ticks)}] vCPU {fault.vcpu}: {visible(fault.reason)}{times}"
     return "\n".join([head, *(f"    {name:<16}{value}" for name, value in rows)])
 
 

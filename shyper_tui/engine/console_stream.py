@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+
+from shyper_tui.engine.console_log import ConsoleLog
+from shyper_tui.plain_text import visible
 
 RING_SIZE = 1024 * 1024
 """Bytes kept for readers that come late."""
-
-LOG_LIMIT = 1 << 30
-"""Bytes of a log file: a guest that prints for ever does not fill the host's disk."""
 
 Listener = Callable[[], None]
 Tap = Callable[[bytes], None]
 
 
 class ConsoleStream:
-    """Bytes with a running offset, the last RING_SIZE of them kept; all of them appended to the raw log file, if any.
+    """Bytes with a running offset, the last RING_SIZE of them kept; all of them appended to the raw log, if any.
 
     The machine's thread writes; any thread reads. Listeners hear that there is something new, taps get the bytes: both
     are called in the writer's thread, taps at the exact instruction, so that scripts repeat exactly.
@@ -34,13 +32,13 @@ class ConsoleStream:
         self._listeners: tuple[Listener, ...] = ()
         self._taps: tuple[Tap, ...] = ()
         self._closed = False
-        self._logged = 0
-        self._log_file = log_file
-        self._log: BinaryIO | None = None
+        self.log: ConsoleLog | None = None
+        """Its log; also one that has ended."""
+        self._log: ConsoleLog | None = None
+        """The log as long as it is written."""
         if log_file is not None:
             try:
-                log_file.parent.mkdir(parents=True, exist_ok=True)
-                self._log = log_file.open("wb", buffering=64 * 1024)
+                self._log = self.log = ConsoleLog(log_file)
             except OSError as error:
                 self._warn(f"there is no console log {log_file}", error)
 
@@ -69,7 +67,7 @@ class ConsoleStream:
                 excess = len(self._ring) - RING_SIZE
                 del self._ring[:excess]
                 self._start += excess
-            self._to_log(lambda log: self._append(log, data))
+            self._to_log(lambda log: log.write(data))
         for tap in self._taps:
             tap(data)
         for listener in self._listeners:
@@ -114,25 +112,20 @@ class ConsoleStream:
         for listener in self._listeners:
             listener()
 
-    def _to_log(self, action: Callable[[BinaryIO], object]) -> None:
+    def _to_log(self, action: Callable[[ConsoleLog], object]) -> None:
         """Does something with the log file. One that cannot be written (the disk is full) ends there, with a line in
         the engine's log; the console goes on."""
-        if self._log is None:
+        log = self._log
+        if log is None:
             return
         try:
-            action(self._log)
+            action(log)
         except OSError as error:
-            self._warn(f"the console log {self._log_file} ends here", error)
-            with contextlib.suppress(OSError):
-                self._log.close()
             self._log = None
-
-    def _append(self, log: BinaryIO, data: bytes) -> None:
-        self._logged += len(data)
-        if self._logged > LOG_LIMIT:
-            raise OSError(errno.EFBIG, f"it holds {LOG_LIMIT >> 20} MiB")
-        log.write(data)
+            self._warn(f"the console log {log.path} ends here", error)
+            with contextlib.suppress(OSError):
+                log.close()
 
     @staticmethod
     def _warn(what: str, error: OSError) -> None:
-        print(f"warning: {what}: {error.strerror or error}", file=sys.stderr, flush=True)
+        print(visible(f"warning: {what}: {error.strerror or error}"), file=sys.stderr, flush=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import time
@@ -11,7 +13,9 @@ from pathlib import Path
 import platformdirs
 
 KEPT_RUNS = 20
-"""Folders of earlier runs that stay in the user's state folder."""
+"""Folders of runs that stay in the user's state folder, the one of this run included."""
+KEPT_BYTES = 1 << 30
+"""Bytes of earlier runs that stay there."""
 
 
 def log_folder(wanted: str | None) -> Path:
@@ -25,8 +29,42 @@ def log_folder(wanted: str | None) -> Path:
         return folder
     runs = Path(platformdirs.user_state_dir("shyper-tui", appauthor=False)) / "logs"
     runs.mkdir(parents=True, exist_ok=True)
-    for old in sorted(entry for entry in runs.iterdir() if entry.is_dir())[: -KEPT_RUNS + 1]:
-        shutil.rmtree(old, ignore_errors=True)
+    _forget_old_runs(runs)
     folder = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     folder.mkdir(exist_ok=True)
+    _hold(folder)
     return folder
+
+
+def _forget_old_runs(runs: Path) -> None:
+    """Removes the oldest folders until both bounds hold, but none of a run that goes on. Folders are named after their
+    time; links are left alone."""
+    folders = sorted((entry for entry in runs.iterdir() if entry.is_dir() and not entry.is_symlink()), reverse=True)
+    kept = 0
+    for number, folder in enumerate(folders, start=1):
+        with contextlib.suppress(OSError):  # another engine that starts now removes it, too
+            kept += _size(folder)
+            if (number >= KEPT_RUNS or kept > KEPT_BYTES) and not _held(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder of logs."""
+    with os.scandir(folder) as entries:
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+
+
+def _hold(folder: Path) -> None:
+    """Tells other engines, until this process ends, that the folder is in use."""
+    fcntl.flock(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), fcntl.LOCK_SH)
+
+
+def _held(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from shyper_tui.ipc.messages import EngineError, EngineState
+from shyper_tui.plain_text import visible
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ class MachineThread:
                 runnable.run()
             self.set_state("stopped", self.message)
         except EngineError as error:
-            print(f"failed: {error.message}", file=sys.stderr, flush=True)
+            print(visible(f"failed: {error.message}"), file=sys.stderr, flush=True)
             self.set_state("failed", error.message)
         except BaseException as error:
             traceback.print_exc(file=sys.stderr)

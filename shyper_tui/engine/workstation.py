@@ -41,13 +41,14 @@ from shyper_tui.ipc.messages import (
     VcpusSnapshot,
 )
 from shyper_tui.ipc.vm_messages import EngineReport, OfferedDisk, VmAnswer
+from shyper_tui.plain_text import visible
 from shyper_tui.version import VERSION
 
 StateListener = Callable[[EngineState, str], None]
 
 
 def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 class Workstation:
@@ -238,7 +239,7 @@ class Workstation:
         try:
             self.type(vm, data)
         except EngineError as error:
-            print(f"the script typed nothing: {error.message}", file=sys.stderr, flush=True)
+            _log(f"the script typed nothing: {error.message}")
 
     def _console_output(self, vm: int, data: bytes) -> None:
         stream = self.consoles.get(vm)

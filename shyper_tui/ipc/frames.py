@@ -1,5 +1,7 @@
 """Frames on the socket: a 4-byte big-endian length and one msgpack map, at most 16 MiB.
 
+Texts may be file names that are no UTF-8; they arrive as they were (`surrogateescape`).
+
 Maps: `{"k": "req", "id": n, "m": method, "a": {…}}`, `{"k": "rep", "id": n, "r": …}`,
 `{"k": "err", "id": n, "code": …, "message": …, "diagnostics": […]}`, `{"k": "ev", "m": name, "a": {…}}`.
 """
@@ -31,7 +33,10 @@ class FrameError(Exception):
 
 def encode(frame: Frame) -> bytes:
     """The bytes of one frame; FrameError when its body would exceed MAX_FRAME."""
-    body: bytes = msgpack.packb(frame, use_bin_type=True)
+    try:
+        body: bytes = msgpack.packb(frame, use_bin_type=True, unicode_errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise FrameError("frame-text", "a text in the frame holds half of a surrogate pair") from None
     if len(body) > MAX_FRAME:
         raise FrameError("frame-too-large", f"a frame of {len(body)} bytes exceeds the limit of {MAX_FRAME}")
     return len(body).to_bytes(LENGTH_SIZE, "big") + body
@@ -40,7 +45,7 @@ def encode(frame: Frame) -> bytes:
 def decode(body: bytes) -> Frame:
     """The map in a frame's body, with a known kind and the fields of that kind; FrameError for anything else."""
     try:
-        frame = msgpack.unpackb(body, raw=False, strict_map_key=True)
+        frame = msgpack.unpackb(body, raw=False, strict_map_key=True, unicode_errors="surrogateescape")
     except Exception as error:  # msgpack raises its own family, ValueError, UnicodeDecodeError and RecursionError
         raise FrameError("frame-garbage", f"the frame is no msgpack map ({type(error).__name__})") from None
     if not isinstance(frame, dict):

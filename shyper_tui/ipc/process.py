@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shyper_tui.ipc.endpoint import new_socket_path, remove_socket
 from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit, to_wire
+from shyper_tui.plain_text import visible
 
 LOG_LINES = 200
 STOP_SECONDS = 10.0
@@ -101,7 +102,7 @@ class EngineProcess:
                 continue
             if not line:
                 break
-            text = line.decode("utf-8", "replace").rstrip()
+            text = visible(line.decode("utf-8", "replace").rstrip())
             self.log.append(text)
             if self._on_log is not None:
                 self._on_log(text)

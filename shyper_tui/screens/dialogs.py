@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from shyper_tui.ipc.messages import WorkerExit
+from shyper_tui.plain_text import visible, visible_lines
 
 
 class Choice(ModalScreen[str]):
@@ -34,10 +35,10 @@ class Choice(ModalScreen[str]):
     def __init__(self, title: str, text: str, answers: dict[str, tuple[str, str]], details: str = "") -> None:
         """`answers`: value → (key, label)."""
         super().__init__()
-        self.heading = title
-        self.text = text
+        self.heading = visible(title)
+        self.text = visible_lines(text)
         self.answers = answers
-        self.details = details
+        self.details = visible_lines(details)
         for value, (key, label) in answers.items():
             self._bindings.bind(key, f"give('{value}')", label)
 
@@ -115,8 +116,8 @@ class Ask(ModalScreen[str | None]):
 
     def __init__(self, title: str, value: str) -> None:
         super().__init__()
-        self.heading = title
-        self.value = value
+        self.heading = visible(title)
+        self.value = visible(value)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 
 from shyper_tui.ipc.messages import TICKS_PER_SECOND, EngineError
 from shyper_tui.ipc.vm_messages import ExitCount, Fault, VmFaults, VmStatistics
+from shyper_tui.plain_text import visible
 from shyper_tui.session import Session
 from shyper_tui.widgets.lines_view import LinesView, Row
 
@@ -94,7 +95,7 @@ def _pair(first: str, value: str, second: str, other: str) -> Row:
 
 
 def _field(name: str, value: str, width: int) -> list[Row]:
-    lines = textwrap.wrap(value, max(20, width - LABEL - 4)) or [""]
+    lines = textwrap.wrap(visible(value), max(20, width - LABEL - 4)) or [""]
     names = [name] + [""] * (len(lines) - 1)
     return [((f"   {label:<{LABEL}}", "label"), (line, "text")) for label, line in zip(names, lines, strict=True)]
 
@@ -114,7 +115,7 @@ class Faults(ModalScreen[None]):
         super().__init__()
         self.session = session
         self.vm = vm
-        self.heading = f"vm{vm} {name}: exits and faults"
+        self.heading = visible(f"vm{vm} {name}: exits and faults")
         self.lines = LinesView()
         self._answer: tuple[VmFaults, VmStatistics] | None = None
         self._trouble = ""

@@ -7,9 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.fuzzy import Matcher
+from textual.markup import escape
 from textual.types import IgnoreReturnCallbackType
 
 from shyper_tui.keymap import Scope, actions, display
+from shyper_tui.plain_text import visible
 from shyper_tui.screens.workstation import Workstation
 
 if TYPE_CHECKING:
@@ -27,6 +31,10 @@ class Commands(Provider):
     """In the form "area: Verb object", with the key beside it."""
 
     def _entries(self) -> Iterator[tuple[str, IgnoreReturnCallbackType, str]]:
+        for title, call, note in self._actions():
+            yield visible(title), call, note
+
+    def _actions(self) -> Iterator[tuple[str, IgnoreReturnCallbackType, str]]:
         app = cast("ShyperApp", self.app)
         for action in actions(Scope.EVERYWHERE):
             if not action.id.startswith(("pane-", "console-")):
@@ -45,11 +53,19 @@ class Commands(Provider):
 
     async def discover(self) -> Hits:
         for title, call, note in self._entries():
-            yield DiscoveryHit(title, call, help=note)
+            yield DiscoveryHit(Content(title), call, title, escape(note))
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for title, call, note in self._entries():
             score = matcher.match(title)
             if score > 0:
-                yield Hit(score, matcher.highlight(title), call, help=note)
+                yield Hit(score, _highlighted(matcher, title), call, title, escape(note))
+
+
+def _highlighted(matcher: Matcher, title: str) -> Content:
+    """The title with what matches marked. (`Matcher.highlight` takes brackets in a name for markup.)"""
+    shown = Content(title)
+    for offset in matcher.fuzzy_search.match(matcher.query, title)[1]:
+        shown = shown.stylize(matcher.match_style, offset, offset + 1)
+    return shown

@@ -209,7 +209,7 @@ class Workstation(Screen[None]):
         self._told = status.message
         if status.message:
             title = "The machine did not start" if status.state == "failed" else "Not everything started"
-            self.notify(status.message, title=title, severity="error", timeout=TROUBLE_SECONDS, markup=False)
+            self.notify(status.message, title=title, severity="error", timeout=TROUBLE_SECONDS)
 
     def _tell_failures(self) -> None:
         """Why a VM has failed, once: the list of VMs may not be on the screen."""
@@ -217,7 +217,7 @@ class Workstation(Screen[None]):
         for vm in self.session.vms:
             if vm.id in failed and self._failed.get(vm.id) != vm.message:
                 title = f"vm{vm.id} {vm.name} has failed"
-                self.notify(vm.message, title=title, severity="error", timeout=TROUBLE_SECONDS, markup=False)
+                self.notify(vm.message, title=title, severity="error", timeout=TROUBLE_SECONDS)
         self._failed = failed
 
     @work(group="snapshots")

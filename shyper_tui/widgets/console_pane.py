@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from shyper_tui.ipc.messages import VmInfo
 from shyper_tui.keymap import Scope, actions, display
+from shyper_tui.plain_text import clipped, visible
 from shyper_tui.session import Session
 from shyper_tui.widgets.console_view import ConsoleView
 from shyper_tui.widgets.pane import Pane
@@ -124,14 +125,14 @@ scrolled up.
             console = consoles.get(vm.id)
             news = "*" if console is not None and console.unseen and not shown else ""
             state = "" if vm.state == "active" else f" {vm.state}"
-            text = f"vm{vm.id} {vm.name} {VM_GLYPHS.get(vm.state, '?')}{state}{news}"
+            text = f"vm{vm.id} {visible(vm.name)} {VM_GLYPHS.get(vm.state, '?')}{state}{news}"
             names.append(" │ " if index else "")
             names.append((text, "reverse" if shown and len(self.vms) > 1 else ""))
         if not self.vms:
             names.append({"mvm": "vm0", "guests": "guests"}.get(self.which, "consoles"))
         title = self.view.console.terminal.title if self.view.console is not None else ""
         if title:
-            names.append(f" ─ {title[:24]}")
+            names.append(f" ─ {clipped(title, 24)}")
         return Content.assemble(*names)
 
     def _note(self) -> str:
@@ -142,7 +143,7 @@ scrolled up.
         if view.captured:
             return "CAPTURED · f12 releases · ^] commands"
         if view.console is not None and view.console.trouble:
-            return view.console.trouble
+            return visible(view.console.trouble)
         state = f"PAUSED +{view.behind} · f follows" if view.first is not None else "FOLLOW"
         return f"{state} · enter captures" if view.has_focus else state
 

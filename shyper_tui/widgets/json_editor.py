@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterable
 
 from rich.style import Style
+from rich.text import Text
 from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
 from shyper_tui.keymap import Scope, bindings
+from shyper_tui.plain_text import same_width
 
 TOKEN = re.compile(
     r'(?P<key>"(?:[^"\\\n]|\\.)*"(?=\s*:))|(?P<string>"(?:[^"\\\n]|\\.)*"?)|(?P<comment>//.*)|(?P<block>/\*|\*/)'
@@ -97,6 +99,10 @@ class Editor(TextArea):
             )
         )
         self.theme = "shyper-json"
+
+    def get_line(self, line_index: int) -> Text:
+        """A line as it is shown: the terminal obeys nothing that is in the file."""
+        return Text(same_width(self.document.get_line(line_index)), end="", no_wrap=True)
 
     def mark(self, marks: list[tuple[int, int, int, str]]) -> None:
         """Underline these places."""

@@ -17,6 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from shyper_tui.keymap import Scope, bindings
+from shyper_tui.plain_text import visible
 from shyper_tui.widgets.roles import Roles
 
 Part = tuple[str, str]
@@ -31,7 +32,8 @@ RULE: Row = (("─" * 512, "dim"),)
 
 
 class LinesView(Widget, can_focus=True):
-    """Shows rows under a fixed head. With `selectable`, one row is the cursor's; else the keys scroll."""
+    """Shows rows under a fixed head, as plain text whatever is in them. With `selectable`, one row is the cursor's;
+    else the keys scroll."""
 
     DEFAULT_CSS = """
     LinesView { height: 1fr; width: 1fr; background: $background; color: $foreground; }
@@ -79,7 +81,7 @@ class LinesView(Widget, can_focus=True):
     @property
     def text(self) -> str:
         """All rows as plain text."""
-        return "\n".join("".join(text for text, _role in row) for row in [*self.head, *self.rows])
+        return "\n".join("".join(visible(text) for text, _role in row) for row in [*self.head, *self.rows])
 
     @property
     def _room(self) -> int:
@@ -121,7 +123,7 @@ class LinesView(Widget, can_focus=True):
             if self.fill:
                 base = base + roles[self.fill]
             mark = roles["cursor" if self.has_focus else "cursor-blurred"] if marked else Style.null()
-            segments = [Segment(text, base + roles[role] + mark) for text, role in row]
+            segments = [Segment(visible(text), base + roles[role] + mark) for text, role in row]
             strip = Strip(segments).adjust_cell_length(width, base + mark)
             self._cache[key] = strip
         return strip

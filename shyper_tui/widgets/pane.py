@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from shyper_tui.plain_text import visible
 from shyper_tui.session import Session
 
 SnapshotKind = Literal["vcpus", "plic"]
@@ -43,7 +44,7 @@ class Pane(Vertical):
         """Title at the top left and note at the bottom right of the frame, as plain text."""
         self._shown_title = (title, note)
         lead = f"{self.number} " if self.number else ""
-        self.write_frame(Content(f"{lead}{title}"), Content(note))
+        self.write_frame(Content(f"{lead}{visible(title)}"), Content(visible(note)))
 
     def write_frame(self, title: Content, note: Content) -> None:
         """Write title and note unless they stand there already: a new frame paints the whole pane anew."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from shyper_tui.ipc.messages import PlicController, PlicSnapshot, PlicSource
+from shyper_tui.plain_text import clipped
 from shyper_tui.widgets.lines_view import LinesView, Part, Row
 from shyper_tui.widgets.pane import Pane
 
@@ -33,7 +34,7 @@ def source_row(source: PlicSource, names: dict[int, str], before: int | None) ->
     enabled = " ".join(names.get(context, str(context)) for context in source.enabled) or "–"
     return (
         (f" {source.source:>4} ", "strong"),
-        (f"{source.name[:20]:<20} ", "text"),
+        (f"{clipped(source.name, 20):<20} ", "text"),
         (f"{source.priority:>4} ", "text"),
         ("▲ yes   " if source.pending else "  –     ", "warn" if source.pending else "label"),
         ("● yes   " if source.claimed else "  –     ", "good" if source.claimed else "label"),

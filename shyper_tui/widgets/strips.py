@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pyte.screens import wcwidth
 from rich.color import Color, ColorParseError
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual.strip import Strip
 
+from shyper_tui.plain_text import cells
 from shyper_tui.term.lines import Line, Style
 
 _NAMES = ["black", "red", "green", "brown", "blue", "magenta", "cyan", "white"]
@@ -49,7 +51,7 @@ class StripMaker:
             self._width = width
         strip = self._strips.get(line)
         if strip is None:
-            segments = [Segment(text, self.style(style)) for text, style in line.runs]
+            segments = [Segment(cells(text, wcwidth), self.style(style)) for text, style in line.runs]
             strip = self._strips[line] = Strip(segments).adjust_cell_length(width, self._base)
         return strip
 

@@ -10,6 +10,7 @@ from textual.message import Message
 
 from shyper_tui.ipc.messages import VmInfo
 from shyper_tui.keymap import Scope, bindings
+from shyper_tui.plain_text import clipped
 from shyper_tui.session import Session
 from shyper_tui.widgets.lines_view import LinesView, Row
 from shyper_tui.widgets.pane import Pane
@@ -24,7 +25,7 @@ def vm_row(vm: VmInfo) -> Row:
     lead: Row = (
         (f" {VM_GLYPHS.get(vm.state, '?')} ", role),
         (f"{vm.id}  ", "strong"),
-        (f"{vm.name[:16]:<16} ", "text"),
+        (f"{clipped(vm.name, 16):<16} ", "text"),
         (f"{vm.state:<8} ", role),
     )
     if vm.state == "failed":  # why matters more than what it was made of
