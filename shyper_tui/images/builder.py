@@ -17,7 +17,7 @@ from .kernel_header import HEADER_BYTES, KernelKind, recognise
 from .kernel_modules import ModuleTree
 from .store import LinuxImages, Manifest
 
-BUILDER = 2
+BUILDER = 3
 """Counted up when the content of the images changes, so that older ones are built again."""
 
 _DISKS = {

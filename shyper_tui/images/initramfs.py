@@ -24,6 +24,7 @@ def full(busybox: bytes, modules: ModuleTree) -> bytes:
     wanted = [name for name in _MODULES if name not in _OPTIONAL or modules.has(name)]
     wanted += [name for name in _OPTIONAL if modules.has(name) and name not in wanted]
     archive = _base(busybox, "", modules.load_order(wanted))
+    archive.file("sbin/console", (_SCRIPTS / "console").read_bytes(), 0o755)
     archive.file("etc/hosts", b"127.0.0.1 localhost\n10.0.0.1 mvm\n10.0.0.2 gvm1\n10.0.0.3 gvm2\n")
     archive.file("etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
     archive.file("etc/group", b"root:x:0:\n")
