@@ -47,6 +47,7 @@ class ShyperApp(App[int]):
         factory: starts an engine; see `ports.EngineFactory`.
         config: file that the configuration editor opens; None: the package's sample.
         keep: the engine goes on when the user leaves.
+        paste_controls: control characters in pasted text reach the guests.
     """
 
     TITLE = "Shyper-TUI"
@@ -57,10 +58,12 @@ class ShyperApp(App[int]):
     Toast { max-width: 60%; }
     """
 
-    def __init__(self, factory: EngineFactory, config: Path | None = None, keep: bool = False) -> None:
+    def __init__(
+        self, factory: EngineFactory, config: Path | None = None, keep: bool = False, paste_controls: bool = False
+    ) -> None:
         free_alt_digits()
         super().__init__()
-        self.session = Session(factory, keep)
+        self.session = Session(factory, keep, paste_controls)
         self.config_file = config
         self.workstation: Workstation | None = None
         self._told_end = False
@@ -251,12 +254,14 @@ def run_app(options: dict[str, Any]) -> int:
     """Open the workstation; the exit status when the user has left it.
 
     Args:
-        options: the fields of `EngineOptions`, and optionally `attach`: socket of a running engine.
+        options: the fields of `EngineOptions`, and optionally `attach` (socket of a running engine) and
+            `paste_controls`.
     """
     files = options.get("vms") or []
     try:
         keep = bool(options.get("attach") or options.get("detach"))
-        app = ShyperApp(engine_factory(options), Path(files[0]) if files else None, keep)
+        config = Path(files[0]) if files else None
+        app = ShyperApp(engine_factory(options), config, keep, bool(options.get("paste_controls")))
         return app.run() or 0
     except LayoutError as error:
         print(visible(str(error)), file=sys.stderr)

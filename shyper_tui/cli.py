@@ -52,8 +52,12 @@ class Commands(click.Group):
 @click.version_option(VERSION, "--version", "-V", prog_name="shyper-tui")
 @engine_options
 @click.option("--attach", metavar="SOCKET", help="Open a running engine instead of starting one ('' for the newest).")
+@click.option(
+    "--paste-controls", is_flag=True,
+    help="Pasted text keeps its control characters (^C, ^D, ESC …), which become spaces otherwise.",
+)
 @click.pass_context
-def cli(ctx: click.Context, choice: EngineChoice, attach: str | None) -> None:
+def cli(ctx: click.Context, choice: EngineChoice, attach: str | None, paste_controls: bool) -> None:
     """A workstation for RISC-V hypervisors: an RV64 machine with the H extension, Rust-Shyper's behaviour on it,
     and the consoles of all its VMs side by side.
 
@@ -69,7 +73,7 @@ def cli(ctx: click.Context, choice: EngineChoice, attach: str | None) -> None:
 
     if attach is None:
         check_configurations(choice)
-    ctx.exit(open_workstation(choice, attach))
+    ctx.exit(open_workstation(choice, attach, paste_controls))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from shyper_tui.ipc.messages import EngineError
 from shyper_tui.ports import Engine
+from shyper_tui.term.keys import encode_paste
 from shyper_tui.term.screen import Terminal
 
 OUTBOX_LIMIT = 1024 * 1024
@@ -26,10 +27,15 @@ SETTLE_SECONDS = 0.15
 
 
 class Console:
-    """One VM's console. Views register in `painters`; a painter is called when the picture has changed."""
+    """One VM's console. Views register in `painters`; a painter is called when the picture has changed.
 
-    def __init__(self, vm: int, feeder: Feeder) -> None:
+    Args:
+        paste_controls: control characters in pasted text reach the guest.
+    """
+
+    def __init__(self, vm: int, feeder: Feeder, paste_controls: bool = False) -> None:
         self.vm = vm
+        self.paste_controls = paste_controls
         self.terminal = Terminal(on_reply=self._reply)
         self.position = 0
         """Bytes of the stream shown so far, from power-on."""
@@ -86,6 +92,10 @@ class Console:
         self._outbox += data
         self._filled.set()
         return True
+
+    def paste(self, text: str) -> bool:
+        """Queue pasted text for the guest; False when its queue is full and nothing was taken."""
+        return self.send(encode_paste(text, self.terminal.modes, self.paste_controls))
 
     def paint(self) -> None:
         if not self.painters:

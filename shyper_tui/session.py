@@ -19,10 +19,12 @@ MVM_ID = 0
 class Session:
     """Starts an engine, follows its consoles and state, notices its end, can start another one."""
 
-    def __init__(self, factory: EngineFactory, keep: bool = False) -> None:
+    def __init__(self, factory: EngineFactory, keep: bool = False, paste_controls: bool = False) -> None:
         self._factory = factory
         self.keep = keep
         """Leaving lets the engine go on: it was there before, or was started to stay."""
+        self.paste_controls = paste_controls
+        """Control characters in pasted text reach the guests."""
         self.feeder = Feeder()
         self.engine: Engine | None = None
         self.status: MachineStatus | None = None
@@ -86,7 +88,7 @@ class Session:
     def _follow(self, engine: Engine, vm: int) -> None:
         console = self.consoles.get(vm)
         if console is None:
-            console = self.consoles[vm] = Console(vm, self.feeder)
+            console = self.consoles[vm] = Console(vm, self.feeder, self.paste_controls)
         self._followers[vm] = [
             self.spawn(console.follow(engine), f"console-{vm}"),
             self.spawn(console.write_all(engine), f"console-{vm}-input"),

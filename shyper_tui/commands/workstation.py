@@ -9,12 +9,12 @@ import click
 from shyper_tui.commands.engine_options import EngineChoice
 
 
-def open_workstation(choice: EngineChoice, attach: str | None = None) -> int:
+def open_workstation(choice: EngineChoice, attach: str | None = None, paste_controls: bool = False) -> int:
     """Runs the Textual application until the user leaves it; returns the exit status. `attach`: socket of a running
-    engine, "" for the newest."""
+    engine, "" for the newest; `paste_controls`: control characters in pasted text reach the guests."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("The workstation needs a terminal. In scripts use `shyper-tui run --headless`.")
-    options = choice.options("wall")
+    options = choice.options("wall", paste_controls=paste_controls)
     if attach is not None:
         options["attach"] = attach or newest_engine()
     from shyper_tui.app import run_app  # Textual is imported here and nowhere before

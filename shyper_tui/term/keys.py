@@ -3,6 +3,8 @@ keys)."""
 
 from __future__ import annotations
 
+import re
+
 from shyper_tui.term.screen import Modes
 
 _CURSOR = {"up": "A", "down": "B", "right": "C", "left": "D", "home": "H", "end": "F"}
@@ -17,6 +19,9 @@ _CONTROL = {
     "right_square_bracket": 29, "circumflex_accent": 30, "caret": 30,
     "underscore": 31, "slash": 31, "minus": 31, "question_mark": 127, "backspace": 8,
 }  # fmt: skip
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x0c\x0e-\x1f\x7f-\x9f]")
+"""C0 without tab and carriage return, DEL, C1."""
+_INTRODUCERS = re.compile("[\x1b\x9b]")
 _MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4}
 
 
@@ -75,10 +80,17 @@ def _control(base: str, held: frozenset[str]) -> bytes:
     return b""
 
 
-def encode_paste(text: str, modes: Modes) -> bytes:
-    """Pasted text: line ends become carriage returns; bracketed when the guest asked for it (mode 2004), and then
-    without escapes that could end the bracket."""
+def encode_paste(text: str, modes: Modes, controls: bool = False) -> bytes:
+    """Pasted text: line ends become carriage returns, tabs stay, and every other control character becomes a space, as
+    in xterm; bracketed when the guest asked for it (mode 2004). So a text that somebody else wrote can neither
+    interrupt a program (^C), end its input (^D), edit the line (^U, ^W, DEL), nor end the bracket.
+
+    Args:
+        controls: send control characters as they are. Within brackets ESC and CSI still become spaces.
+    """
     text = text.replace("\r\n", "\r").replace("\n", "\r")
+    if not controls:
+        text = _CONTROLS.sub(" ", text)
     if modes.bracketed_paste:
-        return b"\x1b[200~" + text.replace("\x1b", "").encode(errors="replace") + b"\x1b[201~"
+        return b"\x1b[200~" + _INTRODUCERS.sub(" ", text).encode(errors="replace") + b"\x1b[201~"
     return text.encode(errors="replace")

@@ -3,8 +3,7 @@ DEC terminals).
 
 Complete tokens are found by one regular expression; what it does not match (sequences torn between two chunks,
 controls inside sequences, garbage) goes character by character through a small state machine. Both end in the same
-handlers. Nothing raises on any input, and no unfinished sequence swallows more than `MAX_STRING` characters or
-reaches beyond the end of a line.
+handlers. Nothing raises on any input, and no unfinished string swallows more than `MAX_STRING` characters.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ from enum import Enum, auto
 from shyper_tui.term.grid import Grid
 from shyper_tui.term.queries import Queries
 from shyper_tui.term.sgr import Parameter
+from shyper_tui.term.strings import MAX_STRING, ControlString
 
-MAX_STRING = 4096
-"""Longest OSC, DCS, APC, PM or title string, in characters; a longer one is given up."""
 MAX_PARAMETERS = 128
 """Longest parameter part of a CSI sequence, in characters."""
 
@@ -36,8 +34,10 @@ class State(Enum):
     CSI = auto()
     STRING = auto()
     """Inside OSC, DCS, APC, PM, SOS or a screen title."""
-    ARGUMENT = auto()
-    """One more character belongs to the escape sequence: a charset, `ESC # 8`, `ESC % G`."""
+    STRING_ESCAPE = auto()
+    """After an ESC inside a string: the first half of its terminator, or the beginning of another sequence."""
+    INTERMEDIATE = auto()
+    """Inside an escape sequence with intermediate characters: a charset, `ESC # 8`, `ESC % G`."""
 
 
 class Parser:
@@ -49,7 +49,7 @@ class Parser:
         self.queries = Queries(grid)
         self._state = State.GROUND
         self._collected = ""
-        self._introducer = ""
+        self._string = ControlString("X")
         self._last = " "
         self._controls: dict[str, Callable[[], None]] = {
             "\x07": grid.bell,
@@ -136,57 +136,61 @@ class Parser:
         """Character by character until a sequence is finished; returns the place after it."""
         end = len(data)
         while position < end:
-            self._step(data[position])
-            position += 1
+            if self._state is State.STRING:
+                position = self._in_string(data, position)
+            else:
+                self._step(data[position])
+                position += 1
             if self._state is State.GROUND:
                 break
         return position
 
     def _step(self, char: str) -> None:
+        """One character anywhere but inside a string."""
+        state = self._state
         if char in "\x18\x1a":  # CAN, SUB
             self._state = State.GROUND
-        elif self._state is State.STRING:
-            self._in_string(char)
+        elif state is State.STRING_ESCAPE:
+            self._after_string(char)
         elif char == "\x1b":
-            self._state, self._collected = State.ESCAPE, ""
+            self._state = State.ESCAPE
         elif char < " " or char == "\x7f":
             handler = self._controls.get(char)
             if handler is not None:
                 handler()
-        elif self._state is State.CSI:
+        elif "\x80" <= char <= "\x9f":  # C1: the same as ESC and a letter
+            self._in_escape(chr(ord(char) - 0x40))
+        elif state is State.CSI:
             self._in_csi(char)
-        elif self._state is State.ESCAPE:
+        elif state is State.ESCAPE:
             self._in_escape(char)
-        elif self._state is State.ARGUMENT:
-            self._state = State.GROUND
-            self._argument(char)
-        elif char == "\x9b":
-            self._state, self._collected = State.CSI, ""
-        elif char in "\x9d\x90\x98\x9e\x9f":
-            self._begin_string({"\x9d": "]", "\x90": "P"}.get(char, "X"))
-        elif char == "\x85":
-            self.grid.next_line()
-        elif char >= "\xa0":
+        elif state is State.INTERMEDIATE:
+            self._in_intermediate(char)
+        else:
             self._last = char
             self.grid.draw(char)
 
     def _in_escape(self, char: str) -> None:
-        self._state = State.GROUND
+        self._state, self._collected = State.GROUND, ""
         if char == "[":
-            self._state, self._collected = State.CSI, ""
+            self._state = State.CSI
         elif char in "]PX^_k":
-            self._begin_string(char)
-        elif char in "()*+-./#% ":
-            self._state, self._introducer = State.ARGUMENT, char
+            self._state, self._string = State.STRING, ControlString(char)
+        elif char < "0":
+            self._state, self._collected = State.INTERMEDIATE, char
         else:
             handler = self._escapes.get(char)
             if handler is not None:
                 handler()
 
-    def _argument(self, char: str) -> None:
-        if self._introducer in "()":
-            self.grid.define_charset(char, self._introducer)
-        elif self._introducer == "#" and char == "8":
+    def _in_intermediate(self, char: str) -> None:
+        if char < "0":
+            self._collected = (self._collected + char)[:3]  # none that means something has as many
+            return
+        self._state = State.GROUND
+        if self._collected in ("(", ")"):
+            self.grid.define_charset(char, self._collected)
+        elif self._collected == "#" and char == "8":
             self.grid.alignment_display()
 
     def _in_csi(self, char: str) -> None:
@@ -201,37 +205,44 @@ class Parser:
         elif len(self._collected) <= MAX_PARAMETERS:
             self._collected += char
 
-    def _begin_string(self, introducer: str) -> None:
-        self._state, self._introducer, self._collected = State.STRING, introducer, ""
+    # --- control strings --------------------------------------------------------------------------
 
-    def _in_string(self, char: str) -> None:
-        collected = self._collected
-        if char == "\x07" or char == "\x9c" or (char == "\\" and collected.endswith("\x1b")):
+    def _in_string(self, data: str, position: int) -> int:
+        """Go on inside a string; returns the place of the next character to look at."""
+        string = self._string
+        position = string.take(data, position)
+        if string.finished:
             self._state = State.GROUND
-            self._string(collected.removesuffix("\x1b"))
-        elif collected.endswith("\x1b"):  # not a terminator: another sequence begins
-            self._state = State.ESCAPE
-            self._collected = ""
-            self._step(char)
-        elif char in "\n\r" or len(collected) >= MAX_STRING:
+        elif string.overlong:
             self._state = State.GROUND
-            self._step(char)
-        elif self._introducer == "]" and not collected and char == "R":  # Linux console: reset palette, no terminator
-            self._state = State.GROUND
-        else:
-            self._collected = collected + char
-            if (
-                self._introducer == "]" and collected[:1] == "P" and len(collected) == 7
-            ):  # Linux console: a palette entry
+            self._tell_overlong()
+        elif position < len(data):
+            char = data[position]
+            position += 1
+            if char == "\x1b":
+                self._state = State.STRING_ESCAPE
+            else:
                 self._state = State.GROUND
+                if char not in "\x18\x1a":
+                    self._end_string()
+        return position
 
-    def _string(self, text: str) -> None:
-        if self._introducer == "k":
-            self.title = text[:256]
-        elif self._introducer == "]":
-            code, _, value = text.partition(";")
-            if code in ("0", "2"):
-                self.title = value[:256]
+    def _after_string(self, char: str) -> None:
+        """The character after an ESC inside a string."""
+        self._state = State.ESCAPE
+        if char == "\\":
+            self._state = State.GROUND
+            self._end_string()
+        else:
+            self._step(char)
+
+    def _end_string(self) -> None:
+        title = self._string.title
+        if title is not None:
+            self.title = title
+
+    def _tell_overlong(self) -> None:
+        self.feed(f"\x1b[0m\r\n[a control string had no end within {MAX_STRING} characters; they are not shown]\r\n")
 
     # --- control sequences ------------------------------------------------------------------------
 

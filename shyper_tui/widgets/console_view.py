@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from shyper_tui.consoles import Console
 from shyper_tui.keymap import PREFIX, RELEASE, Scope, actions, bindings
-from shyper_tui.term.keys import encode_key, encode_paste
+from shyper_tui.term.keys import encode_key
 from shyper_tui.term.lines import EMPTY, Line
 from shyper_tui.widgets.strips import DARK, LIGHT, StripMaker
 
@@ -271,7 +271,7 @@ class ConsoleView(Widget, can_focus=True):
     def on_paste(self, event: events.Paste) -> None:
         if self.captured and self.console is not None:
             event.stop()
-            if not self.console.send(encode_paste(event.text, self.console.terminal.modes)):
+            if not self.console.paste(event.text):
                 self.notify("The guest does not read that fast: the paste was not sent.", severity="warning")
 
     def on_focus(self) -> None:

@@ -36,7 +36,7 @@ def answered(data: bytes, columns: int = 80, lines: int = 24) -> bytes:
         ("\x1b[<uok", "ok"),
         ("\x1b[!pok", "ok"),
         ("\x1b]10;?\x07ok", "ok"),
-        ("\x1b]0;never ends\r\nok", "\nok"),  # an unterminated OSC ends with its line
+        ("\x1b]0;over\r\ntwo lines\x07ok", "ok"),  # a string ends with its terminator, not with its line
         ("-\x1b[9b", "-" * 10),  # REP
         ("\x1b(0lqk\x1b(B", "┌─┐"),  # line drawing
         ("abc\x1b[sXYZ\x1b[uxyz", "abcxyz"),  # CSI s, CSI u

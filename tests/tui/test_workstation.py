@@ -95,6 +95,15 @@ async def test_paste_reaches_the_guest_bracketed_when_it_asked(desk: Desk) -> No
     await desk.until(lambda: typed(desk, 0) == b"one\rtwo\x1b[200~three\x1b[201~")
 
 
+async def test_control_characters_in_a_paste_do_not_reach_the_guest_unless_the_user_wants_it(desk: Desk) -> None:
+    await capture(desk)
+    desk.app.post_message(events.Paste("rm\x03 x\x04\x1b[201~\x15"))
+    await desk.until(lambda: typed(desk, 0) == b"rm  x  [201~ ")
+    desk.app.session.consoles[0].paste_controls = True
+    desk.app.post_message(events.Paste("\x03"))
+    await desk.until(lambda: typed(desk, 0) == b"rm  x  [201~ \x03")
+
+
 async def test_queries_of_the_guest_are_answered_once(desk: Desk) -> None:
     """Queries in what was recorded before nobody waits for any more; a new one gets its answer."""
     await desk.engine.console.show(0, b"\x1b[c")
