@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 
-from pyte.screens import Char
-
-from shyper_tui.term.lines import Line, Run, cells_of, line_from_cells, trimmed
+from shyper_tui.term.cells import Cell
+from shyper_tui.term.lines import PLAIN, Line, Run, cells_of, line_from_cells, trimmed
 
 DEFAULT_LIMIT = 20_000
 """Rows kept per console; about 6 MB of plain text."""
@@ -42,6 +42,11 @@ class History:
         """Take the newest row back."""
         return self._rows.pop()
 
+    def end_line(self) -> None:
+        """The newest row does not go on below any more."""
+        if self._rows and self._rows[-1].wrapped:
+            self._rows[-1] = Line(trimmed(list(self._rows[-1].runs)))
+
     def clear(self) -> None:
         self.dropped += len(self._rows)
         self._rows.clear()
@@ -57,25 +62,23 @@ class History:
             rows.extend(fold(pending, columns))
             pending = []
         if pending:
-            rows.extend(fold(pending, columns, open_end=True))
+            rows.extend(fold(pending, columns))
         while len(rows) > self.limit:
             rows.popleft()
             self.dropped += 1
         self._rows = rows
 
 
-def fold(rows: list[Line], columns: int, open_end: bool = False) -> list[Line]:
-    """One logical line, given as its rows, folded to `columns`; `open_end`: the last row continues below."""
-    if len(rows) == 1 and not open_end and rows[0].width <= columns:
+def fold(rows: list[Line], columns: int) -> list[Line]:
+    """One logical line, given as its rows, folded to `columns`."""
+    if len(rows) == 1 and not rows[0].wrapped and rows[0].width <= columns:
         return rows
     runs = [run for line in rows for run in line.runs]
     if all(text.isascii() for text, _style in runs):
-        pieces = _fold_ascii(runs, columns)
+        folded = [Line(piece, wrapped=True) for piece in _fold_ascii(runs, columns)]
     else:
-        pieces = _fold_cells([cell for line in rows for cell in cells_of(line)], columns)
-    folded = [Line(piece, wrapped=True) for piece in pieces]
-    if folded:
-        folded[-1] = Line(pieces[-1] if open_end else trimmed(list(pieces[-1])), wrapped=open_end)
+        folded = list(_fold_cells([cell for line in rows for cell in cells_of(line)], columns))
+    folded[-1] = Line(trimmed(list(folded[-1].runs)))
     return folded
 
 
@@ -85,25 +88,26 @@ def _fold_ascii(runs: list[Run], columns: int) -> list[tuple[Run, ...]]:
     piece: list[Run] = []
     room = columns
     for text, style in runs:
-        while len(text) > room:
+        start = 0
+        while len(text) - start > room:
             if room:
-                piece.append((text[:room], style))
+                piece.append((text[start : start + room], style))
             pieces.append(tuple(piece))
-            text, piece, room = text[room:], [], columns
-        piece.append((text, style))
-        room -= len(text)
+            start, piece, room = start + room, [], columns
+        piece.append((text[start:], style))
+        room -= len(text) - start
     pieces.append(tuple(piece))
     return pieces
 
 
-def _fold_cells(cells: list[Char], columns: int) -> list[tuple[Run, ...]]:
-    pieces: list[tuple[Run, ...]] = []
+def _fold_cells(cells: list[Cell], columns: int) -> Iterator[Line]:
+    """Cell by cell; a wide character that would be torn goes to the next row."""
     start = 0
     while len(cells) - start > columns:
         stop = start + columns
-        if cells[stop].data == "" and columns > 1:  # do not tear a wide character
+        torn = cells[stop].data == ""
+        if torn:
             stop -= 1
-        pieces.append(line_from_cells(cells[start:stop], wrapped=True).runs)
+        yield line_from_cells(cells[start:stop], wrapped=True, gap=PLAIN if torn else None)
         start = stop
-    pieces.append(line_from_cells(cells[start:], wrapped=True).runs)
-    return pieces
+    yield line_from_cells(cells[start:], wrapped=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pyte.screens import Char, wcwidth
+from pyte.screens import wcwidth
+
+from shyper_tui.term.cells import Cell, cell_width
 
 
 class Style(NamedTuple):
@@ -23,11 +25,14 @@ class Style(NamedTuple):
     strike: bool = False
     reverse: bool = False
     blink: bool = False
+    dim: bool = False
+    conceal: bool = False
+    overline: bool = False
 
     @property
     def invisible_when_blank(self) -> bool:
         """A blank cell of this style looks like nothing at all, so it may be dropped at the end of a row."""
-        return self.bg == "default" and not (self.reverse or self.underline or self.strike)
+        return self.bg == "default" and not (self.reverse or self.underline or self.strike or self.overline)
 
 
 PLAIN = Style()
@@ -38,10 +43,13 @@ Run = tuple[str, Style]
 class Line:
     """One physical row: runs of (text, style) from column 0; blanks at the end are left out unless the text goes on."""
 
-    __slots__ = ("runs", "wrapped")
+    __slots__ = ("gap", "runs", "wrapped")
 
-    def __init__(self, runs: tuple[Run, ...], wrapped: bool = False) -> None:
+    def __init__(self, runs: tuple[Run, ...], wrapped: bool = False, gap: Style | None = None) -> None:
         self.runs = runs
+        self.gap = gap
+        """The last column is empty because the wide character that follows did not fit; how it looks. It is no part of
+        the text."""
         self.wrapped = wrapped
         """The text goes on in the next row: the row was left by automatic wrapping, not by a line feed."""
 
@@ -63,12 +71,16 @@ class Line:
 EMPTY = Line(())
 
 
-def cell_width(text: str) -> int:
-    """Columns that the text of one cell takes: 2 for wide characters, else 1."""
-    return 2 if text and not text.isascii() and wcwidth(text[0]) == 2 else 1
+def inverted(line: Line, columns: int) -> Line:
+    """The row in reverse video, to its last column."""
+    blank = " " * (columns - line.width) if line.gap is None else ""
+    runs = (*line.runs, (blank, PLAIN)) if blank else line.runs
+    turned = tuple((text, style._replace(reverse=not style.reverse)) for text, style in runs)
+    gap = line.gap._replace(reverse=not line.gap.reverse) if line.gap is not None else None
+    return Line(turned, line.wrapped, gap)
 
 
-def line_from_cells(cells: Iterable[Char], wrapped: bool = False) -> Line:
+def line_from_cells(cells: Iterable[Cell], wrapped: bool = False, gap: Style | None = None) -> Line:
     """Group cells (from column 0, none left out) into runs. Blanks at the end are kept when the line goes on in the
     next row.
 
@@ -78,7 +90,7 @@ def line_from_cells(cells: Iterable[Char], wrapped: bool = False) -> Line:
     runs: list[Run] = []
     texts: list[str] = []
     current: tuple[object, ...] | None = None
-    wide: Char | None = None
+    wide: Cell | None = None
     for cell in cells:
         data = cell[0]
         if wide is not None:
@@ -90,7 +102,7 @@ def line_from_cells(cells: Iterable[Char], wrapped: bool = False) -> Line:
         if cell[1:] != current:
             if texts:
                 assert current is not None
-                runs.append(("".join(texts), Style(*current)))  # type: ignore[arg-type]  # fields of pyte's Char after `data`
+                runs.append(("".join(texts), Style(*current)))  # type: ignore[arg-type]  # a cell's fields after `data`
                 texts = []
             current = cell[1:]
         if data == "":
@@ -104,7 +116,7 @@ def line_from_cells(cells: Iterable[Char], wrapped: bool = False) -> Line:
     if texts:
         assert current is not None
         runs.append(("".join(texts), Style(*current)))  # type: ignore[arg-type]
-    return Line(tuple(runs) if wrapped else trimmed(runs), wrapped)
+    return Line(tuple(runs) if wrapped else trimmed(runs), wrapped, gap)
 
 
 def trimmed(runs: list[Run]) -> tuple[Run, ...]:
@@ -121,10 +133,10 @@ def trimmed(runs: list[Run]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def cells_of(line: Line) -> Iterator[Char]:
+def cells_of(line: Line) -> Iterator[Cell]:
     """The row as cells again; a wide character is followed by its empty second cell."""
     for text, style in line.runs:
-        looks = Char(" ", *style)
+        looks = Cell(" ", *style)
         if text.isascii():
             for char in text:
                 yield looks._replace(data=char)

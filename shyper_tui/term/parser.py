@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from enum import Enum, auto
 
-from shyper_tui.term.grid import Grid
+from shyper_tui.term.grid import KEYPAD, Grid
 from shyper_tui.term.queries import Queries
 from shyper_tui.term.sgr import Parameter
 from shyper_tui.term.strings import MAX_STRING, ControlString
@@ -59,9 +59,8 @@ class Parser:
             "\x0b": grid.linefeed,
             "\x0c": grid.linefeed,
             "\r": grid.carriage_return,
-            "\x0e": grid.shift_out,
-            "\x0f": grid.shift_in,
-            "\x85": grid.next_line,
+            "\x0e": lambda: grid.invoke(1),
+            "\x0f": lambda: grid.invoke(0),
         }
         self._escapes: dict[str, Callable[[], None]] = {
             "c": grid.reset,
@@ -74,6 +73,10 @@ class Parser:
             "8": grid.restore_cursor,
             "=": lambda: grid.mode.add(KEYPAD),
             ">": lambda: grid.mode.discard(KEYPAD),
+            "N": lambda: grid.shift_once(2),
+            "O": lambda: grid.shift_once(3),
+            "n": lambda: grid.invoke(2),
+            "o": lambda: grid.invoke(3),
         }
         self._one: dict[str, Callable[[int], None]] = {
             "@": grid.insert_characters,
@@ -84,7 +87,7 @@ class Parser:
             "E": grid.cursor_down1,
             "F": grid.cursor_up1,
             "G": grid.cursor_to_column,
-            "I": lambda n: self._repeat(grid.tab, n),
+            "I": grid.forward_tab,
             "J": grid.erase_in_display,
             "K": grid.erase_in_line,
             "L": grid.insert_lines,
@@ -99,6 +102,8 @@ class Parser:
             "b": self._repeat_last,
             "d": grid.cursor_to_line,
             "e": grid.cursor_down,
+            "j": grid.cursor_back,
+            "k": grid.cursor_up,
             "g": grid.clear_tab_stop,
         }
 
@@ -188,8 +193,8 @@ class Parser:
             self._collected = (self._collected + char)[:3]  # none that means something has as many
             return
         self._state = State.GROUND
-        if self._collected in ("(", ")"):
-            self.grid.define_charset(char, self._collected)
+        if self._collected in ("(", ")", "*", "+"):
+            self.grid.designate(self._collected, char)
         elif self._collected == "#" and char == "8":
             self.grid.alignment_display()
 
@@ -264,9 +269,11 @@ class Parser:
         elif final in self._one:
             self._one[final](first)
         elif final == "h":
-            grid.set_mode(*(value[0] for value in values))
+            for value in values:
+                grid.set_mode(value[0])
         elif final == "l":
-            grid.reset_mode(*(value[0] for value in values))
+            for value in values:
+                grid.reset_mode(value[0])
         elif final == "r":
             grid.set_margins(first, values[1][0] if len(values) > 1 else 0)
         elif final == "s":
@@ -285,9 +292,11 @@ class Parser:
         grid = self.grid
         match prefix, middle, final:
             case "?", "", "h":
-                grid.set_mode(*(value[0] for value in values), private=True)
+                for value in values:
+                    grid.set_mode(value[0], private=True)
             case "?", "", "l":
-                grid.reset_mode(*(value[0] for value in values), private=True)
+                for value in values:
+                    grid.reset_mode(value[0], private=True)
             case "?", "", "J":
                 grid.erase_in_display(values[0][0])
             case "?", "", "K":
@@ -300,18 +309,14 @@ class Parser:
                 self.queries.mode(prefix, values[0][0])
             case "", "!", "p":
                 grid.soft_reset()
-
-    def _repeat(self, action: Callable[[], None], count: int) -> None:
-        for _ in range(min(count or 1, self.grid.columns)):
-            action()
+            case "", " ", "@":
+                grid.shift_left(values[0][0])
+            case "", " ", "A":
+                grid.shift_right(values[0][0])
 
     def _repeat_last(self, count: int) -> None:
         """REP: the last character again, at most a screen full."""
         self.grid.draw(self._last * min(count or 1, self.grid.columns * self.grid.lines))
-
-
-KEYPAD = 66 << 5
-"""Application keypad (DECNKM), kept among pyte's private modes."""
 
 
 def parse_parameters(text: str) -> tuple[Parameter, ...] | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pyte import modes as mo
 
-from shyper_tui.term.grid import Grid
-
-KNOWN_PRIVATE_MODES = frozenset({1, 5, 6, 7, 25, 1000, 1002, 1003, 1004, 1006, 1049, 2004})
+from shyper_tui.term.grid import ALTERNATE, ANSI_MODES, PRIVATE_MODES, Grid
 
 
 class Queries:
@@ -39,6 +37,6 @@ class Queries:
         """DECRQM: 1 set, 2 reset, 0 unknown."""
         grid = self._grid
         key = number << 5 if prefix else number
-        known = number in KNOWN_PRIVATE_MODES if prefix else number in (mo.IRM, mo.LNM)
-        active = grid.alternate if prefix and number == 1049 else key in grid.mode
+        known = number in PRIVATE_MODES or number in ALTERNATE if prefix else number in ANSI_MODES
+        active = grid.alternate if prefix and number in ALTERNATE else key in grid.mode
         grid.reply(f"\x1b[{prefix}{number};{(1 if active else 2) if known else 0}$y")

@@ -3,11 +3,11 @@ extended."""
 
 from __future__ import annotations
 
-from pyte.screens import Cursor
-
+from shyper_tui.term.cells import Cell, Cursor
 from shyper_tui.term.grid import Grid
 from shyper_tui.term.history import fold
-from shyper_tui.term.lines import Line, cells_of
+from shyper_tui.term.lines import PLAIN, Line, cells_of
+from shyper_tui.term.movement import TAB
 from shyper_tui.term.row import Row
 
 
@@ -17,21 +17,27 @@ def resize(grid: Grid, columns: int, lines: int) -> None:
     if (columns, lines) == (grid.columns, grid.lines):
         return
     saved = grid.parked
-    cursor = grid.cursor if not grid.alternate else saved.cursor if saved else Cursor(0, 0)
+    cursor = grid.cursor if not grid.alternate else saved.cursor if saved else Cursor()
     _refold_primary(grid, cursor, columns, lines)
     if grid.alternate:
-        for row in grid.buffer.values():
-            row.touch()
-            for x in [x for x in row if x >= columns]:
-                del row[x]
-        for y in [y for y in grid.buffer if y >= lines]:
-            del grid.buffer[y]
+        _cut(grid, columns, lines)
     grid.tabstops = {stop for stop in grid.tabstops if stop < columns} | set(
-        range(8 * (grid.columns // 8 + 1), columns, 8)
+        range(TAB * (grid.columns // TAB + 1), columns, TAB)
     )
     grid.columns, grid.lines = columns, lines
     grid.margins = None
     grid.cursor.x, grid.cursor.y = min(grid.cursor.x, columns), min(grid.cursor.y, lines - 1)
+
+
+def _cut(grid: Grid, columns: int, lines: int) -> None:
+    """The alternate screen: its program draws it anew."""
+    for row in grid.buffer.values():
+        row.close_gap(grid.columns)
+        row.cut(columns)
+        if columns != grid.columns:
+            row.wrapped = False
+    for y in [y for y in grid.buffer if y >= lines]:
+        del grid.buffer[y]
 
 
 def _refold_primary(grid: Grid, cursor: Cursor, columns: int, lines: int) -> None:
@@ -39,13 +45,14 @@ def _refold_primary(grid: Grid, cursor: Cursor, columns: int, lines: int) -> Non
     used = max([y for y, row in rows.items() if y < grid.lines and row.line(grid.columns).runs], default=0)
     used = max(used, cursor.y)
     old = [rows[y].line(grid.columns) for y in range(used + 1)]
-    cursor_row = cursor.y
     history = grid.history
+    above: list[Line] = []
     while len(history) and history[-1].wrapped:  # the first row on the screen may be the end of a long line
-        old.insert(0, history.pop())
-        cursor_row += 1
+        above.append(history.pop())
+    old = above[::-1] + old
+    cursor_row = cursor.y + len(above)
     if columns != grid.columns:
-        new, cursor_row, cursor.x = _refold(old, cursor_row, cursor.x, grid.columns, columns)
+        new, cursor_row, cursor.x = _refold(old, cursor_row, cursor.x, columns)
         history.rewrap(columns)
     else:
         new = old
@@ -57,37 +64,63 @@ def _refold_primary(grid: Grid, cursor: Cursor, columns: int, lines: int) -> Non
         history.append(line)
     picture = grid.new_rows()
     for y, line in enumerate(new[leaving : leaving + lines]):
-        picture[y] = _row(line, picture[y])
+        picture[y] = _row(line, columns)
     grid.primary = picture
     cursor.y = min(max(0, cursor_row - leaving), lines - 1)
 
 
-def _refold(old: list[Line], cursor_row: int, cursor_x: int, before: int, columns: int) -> tuple[list[Line], int, int]:
+def _refold(old: list[Line], cursor_row: int, cursor_x: int, columns: int) -> tuple[list[Line], int, int]:
     """Fold logical line by logical line and say where the cursor's place is now."""
     new: list[Line] = []
     pending: list[Line] = []
     place = (0, 0)
+    offset: int | None = None
     for y, line in enumerate(old):
         if y == cursor_row:
-            offset = len(pending) * before + cursor_x
-            place = (len(new) + offset // columns, offset % columns)
-            at_end = cursor_x == before or (not line.wrapped and cursor_x >= line.width)
-            if at_end and offset and offset % columns == 0:  # the text fills its last row: waiting to wrap
-                place = (place[0] - 1, columns)
+            offset = sum(above.width for above in pending) + cursor_x
         pending.append(line)
-        if not line.wrapped:
-            new.extend(fold(pending, columns))
-            pending = []
-    if pending:
-        new.extend(fold(pending, columns, open_end=True))
-    while len(new) <= place[0]:
-        new.append(Line(()))
+        if line.wrapped and y < len(old) - 1:
+            continue
+        folded = fold(pending, columns)
+        if offset is not None:
+            if len(pending) > 1:
+                _extend(folded, offset, columns)
+            row, x = _place(folded, offset, columns)
+            place, offset = (len(new) + row, x), None
+        new.extend(folded)
+        pending = []
     return new, *place
 
 
-def _row(line: Line, row: Row) -> Row:
+def _place(folded: list[Line], offset: int, columns: int) -> tuple[int, int]:
+    """Row and column of the character that is `offset` columns from the beginning of a logical line."""
+    for row, line in enumerate(folded[:-1]):
+        if offset < line.width:
+            return row, offset
+        offset -= line.width
+    if offset == columns == folded[-1].width:  # the text fills its last row: waiting to wrap
+        return len(folded) - 1, columns
+    return len(folded) - 1, min(offset, columns - 1)
+
+
+def _extend(folded: list[Line], offset: int, columns: int) -> None:
+    """Blanks that were typed at the end of a wrapped line are not kept, but the cursor is behind them."""
+    offset -= sum(line.width for line in folded[:-1])
+    while offset > columns:
+        last = folded[-1]
+        blanks = " " * (columns - last.width)
+        folded[-1] = Line((*last.runs, (blanks, PLAIN)) if blanks else last.runs, wrapped=True)
+        folded.append(Line(()))
+        offset -= columns
+
+
+def _row(line: Line, columns: int) -> Row:
+    row = Row()
     row.update(enumerate(cells_of(line)))
     row.wrapped = line.wrapped
+    row.wide = not line.text.isascii()
+    if line.gap is not None:
+        row[columns - 1] = Cell("", *line.gap)
     if row:
         row.touch()
     return row

@@ -1,6 +1,6 @@
 """The terminal port: all that the rest of the front end knows about terminal emulation.
 
-Bytes in, rows of styled text out. Behind it stand pyte's screen, our parser and our scrollback; another emulator
+Bytes in, rows of styled text out. Behind it stand a parser, a grid of cells and the scrollback; another emulator
 could take their place.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shyper_tui.term import reflow
-from shyper_tui.term.grid import Grid
+from shyper_tui.term.grid import KEYPAD, Grid
 from shyper_tui.term.history import DEFAULT_LIMIT, History
-from shyper_tui.term.lines import Line
-from shyper_tui.term.parser import KEYPAD, Parser
+from shyper_tui.term.lines import Line, inverted
+from shyper_tui.term.parser import Parser
 
 MIN_COLUMNS, MIN_LINES = 2, 1
 
@@ -64,6 +64,7 @@ class Terminal:
         self._parser = Parser(self._grid)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._seen: dict[int, Line] = {}
+        self._inverted: dict[Line, Line] = {}
 
     @property
     def columns(self) -> int:
@@ -83,7 +84,14 @@ class Terminal:
 
     def row(self, y: int) -> Line:
         """Row `y` of the screen. The same object until the row changes."""
-        return self._grid.buffer[y].line(self._grid.columns)
+        line = self._grid.buffer[y].line(self._grid.columns)
+        if not self._grid.reverse:
+            return line
+        if len(self._inverted) > 2 * self.lines:
+            self._inverted.clear()
+        if line not in self._inverted:
+            self._inverted[line] = inverted(line, self.columns)
+        return self._inverted[line]
 
     def take_dirty(self) -> set[int]:
         """Rows of the screen that differ from those at the last call."""
@@ -122,7 +130,7 @@ class Terminal:
 
     def text(self, scrollback: bool = False) -> str:
         """The screen (and what is above it) as plain text, one row per line, without blank rows at the end."""
-        rows = [self.row(y).text for y in range(self.lines)]
+        rows = [self._grid.buffer[y].line(self.columns).text for y in range(self.lines)]
         if scrollback:
             rows = [line.text for line in self.history.slice(0, len(self.history))] + rows
         return "\n".join(rows).rstrip("\n")

@@ -10,17 +10,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyte import graphics
-from pyte.screens import Char
+
+from shyper_tui.term.cells import Cell
 
 Parameter = tuple[int, ...]
 """One parameter with its colon-separated sub-parameters; a missing number is 0."""
 
-_FLAGS = {code: (name[1:], name[0] == "+") for code, name in graphics.TEXT.items()}
+_FLAGS: dict[int, dict[str, bool]] = {
+    1: {"bold": True}, 2: {"dim": True}, 3: {"italics": True}, 4: {"underscore": True}, 5: {"blink": True},
+    6: {"blink": True}, 7: {"reverse": True}, 8: {"conceal": True}, 9: {"strikethrough": True},
+    21: {"underscore": True}, 22: {"bold": False, "dim": False}, 23: {"italics": False}, 24: {"underscore": False},
+    25: {"blink": False}, 27: {"reverse": False}, 28: {"conceal": False}, 29: {"strikethrough": False},
+    53: {"overline": True}, 55: {"overline": False},
+}  # fmt: skip
+"""Attributes that a parameter sets or takes away; 21 is a double underline."""
 _FOREGROUND = {**graphics.FG_ANSI, **graphics.FG_AIXTERM}
 _BACKGROUND = {**graphics.BG_ANSI, **{code + 10: name for code, name in graphics.FG_AIXTERM.items()}}
 
 
-def rendition(attributes: Char, parameters: tuple[Parameter, ...], default: Char) -> Char:
+def rendition(attributes: Cell, parameters: tuple[Parameter, ...], default: Cell) -> Cell:
     """The attributes after one SGR sequence. Unknown parameters are ignored."""
     changes: dict[str, Any] = {}
     rest = iter(parameters or ((0,),))
@@ -31,8 +39,7 @@ def rendition(attributes: Char, parameters: tuple[Parameter, ...], default: Char
         elif code == 4 and len(parameter) > 1:  # 4:0 none, 4:1 … 4:5 kinds of underline
             changes["underscore"] = parameter[1] != 0
         elif code in _FLAGS:
-            name, value = _FLAGS[code]
-            changes[name] = value
+            changes.update(_FLAGS[code])
         elif code in _FOREGROUND:
             changes["fg"] = _FOREGROUND[code]
         elif code in _BACKGROUND:

@@ -18,7 +18,11 @@ from shyper_tui.consoles import Console
 from shyper_tui.keymap import PREFIX, RELEASE, Scope, actions, bindings
 from shyper_tui.term.keys import encode_key
 from shyper_tui.term.lines import EMPTY, Line
+from shyper_tui.term.search import Span, joined, newest_match, spans
 from shyper_tui.widgets.strips import DARK, LIGHT, StripMaker
+
+WRAPPED_AROUND = 100
+"""Rows above and below the view that are looked at for matches that reach into it."""
 
 
 class ConsoleView(Widget, can_focus=True):
@@ -177,12 +181,14 @@ class ConsoleView(Widget, can_focus=True):
             return self._placeholder(crop, maker)
         self._painted = lines = self._lines()
         self._cursor = cursor = self._cursor_now()
+        marks = self._marks(lines)
         strips = []
         for y in range(crop.y, crop.bottom):
             line = lines[y] if y < len(lines) else EMPTY
             strip = maker.strip(line, width)
-            if self.pattern is not None and line.runs:
-                strip = self._highlighted(line, strip, width)
+            for mark in marks:
+                if mark.row == y:
+                    strip = self._marked(strip, mark, width)
             if cursor is not None and cursor[1] == y and cursor[0] < width:
                 strip = maker.with_cursor(strip, cursor[0], self.captured)
             strips.append(strip)
@@ -201,18 +207,25 @@ class ConsoleView(Widget, can_focus=True):
                 strips[y] = Strip([Segment(text, self.rich_style)]).adjust_cell_length(self.size.width, self.rich_style)
         return [strip.crop(crop.x, crop.right) for strip in strips]
 
-    def _highlighted(self, line: Line, strip: Strip, width: int) -> Strip:
-        assert self.pattern is not None
-        text = line.text
-        if not text.isascii():
-            return strip
-        mark = RichStyle(reverse=True, bold=True)
-        for match in self.pattern.finditer(text):
-            a, b = match.span()
-            if b > a:
-                found = Strip([Segment(s.text, (s.style or RichStyle()) + mark) for s in strip.crop(a, b)])
-                strip = Strip.join([strip.crop(0, a), found, strip.crop(b, width)])
-        return strip
+    def _marks(self, lines: list[Line]) -> list[Span]:
+        """Columns of the lines in view that match the pattern. Rows around the view count where the text is wrapped."""
+        if self.pattern is None or self.console is None or not lines:
+            return []
+        terminal = self.console.terminal
+        kept = len(terminal.history)
+        start = kept if self.first is None else self.first - terminal.history.dropped
+        stop = start + len(lines)
+        above = terminal.history.slice(start - WRAPPED_AROUND, start)
+        below = terminal.history.slice(stop, stop + WRAPPED_AROUND)
+        below += [terminal.row(y) for y in range(max(0, stop - kept), terminal.lines)]
+        offset = len(above)
+        marks = (span._replace(row=span.row - offset) for span in spans([*above, *lines, *below], self.pattern))
+        return [mark for mark in marks if 0 <= mark.row < len(lines)]
+
+    def _marked(self, strip: Strip, mark: Span, width: int) -> Strip:
+        style = RichStyle(reverse=True, bold=True)
+        found = [Segment(s.text, (s.style or RichStyle()) + style) for s in strip.crop(mark.start, mark.stop)]
+        return Strip.join([strip.crop(0, mark.start), Strip(found), strip.crop(mark.stop, width)])
 
     # --- capture -------------------------------------------------------------------------------------
 
@@ -356,14 +369,14 @@ class ConsoleView(Widget, can_focus=True):
         lines = terminal.history.slice(0, len(terminal.history)) + [terminal.row(y) for y in range(terminal.lines)]
         end = terminal.history.dropped + len(terminal.history) + terminal.lines
         start = end if self.first is None else self.first
-        for index in range(min(len(lines), start - terminal.history.dropped) - 1, -1, -1):
-            if self.pattern.search(lines[index].text):
-                first = terminal.history.dropped + index
-                live = terminal.history.dropped + len(terminal.history)
-                self.first = None if first >= live and self.first is None else min(first, live)
-                self._refresh_all()
-                return True
-        return False
+        index = newest_match(lines, self.pattern, start - terminal.history.dropped)
+        if index is None:
+            return False
+        first = terminal.history.dropped + index
+        live = terminal.history.dropped + len(terminal.history)
+        self.first = None if first >= live and self.first is None else min(first, live)
+        self._refresh_all()
+        return True
 
     def action_find_again(self) -> None:
         if self.pattern is None:
@@ -373,10 +386,7 @@ class ConsoleView(Widget, can_focus=True):
 
     def action_copy(self) -> None:
         """Copy the shown rows, wrapped ones joined, by OSC 52."""
-        text = ""
-        for line in self._lines():
-            text += line.text if line.wrapped else line.text + "\n"
-        self.app.copy_to_clipboard(text.rstrip("\n"))
+        self.app.copy_to_clipboard(joined(self._lines()).rstrip("\n"))
         self.notify("Copied what the console shows. (Shift+drag selects in most terminals.)", timeout=3)
 
     def action_tell_size(self) -> None:

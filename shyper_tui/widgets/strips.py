@@ -30,6 +30,14 @@ LIGHT = (
 CACHE_LIMIT = 4096
 
 
+_UNSHOWN = dict.fromkeys([0x200C, 0x200D, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+"""Joiners and variation selectors: with them the outer terminal may take another width for a character than we do."""
+
+
+def _shown(text: str) -> str:
+    return text if text.isascii() and text.isprintable() else cells(text, wcwidth).translate(_UNSHOWN)
+
+
 class StripMaker:
     """Makes strips for one view and keeps them as long as the line is the same object.
 
@@ -51,7 +59,9 @@ class StripMaker:
             self._width = width
         strip = self._strips.get(line)
         if strip is None:
-            segments = [Segment(cells(text, wcwidth), self.style(style)) for text, style in line.runs]
+            segments = [Segment(_shown(text), self.style(style)) for text, style in line.runs]
+            if line.gap is not None:
+                segments.append(Segment(" ", self.style(line.gap)))
             strip = self._strips[line] = Strip(segments).adjust_cell_length(width, self._base)
         return strip
 
@@ -75,6 +85,9 @@ class StripMaker:
                 strike=style.strike or None,
                 reverse=style.reverse or None,
                 blink=style.blink or None,
+                dim=style.dim or None,
+                conceal=style.conceal or None,
+                overline=style.overline or None,
             )
         return made
 

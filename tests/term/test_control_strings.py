@@ -17,9 +17,7 @@ PICTURE = b'Pq"1;1;8;12#0;2;0;0;0\n' + b"#0!8~-\r\n" * 2_000
 STRINGS = {
     "clipboard of 100 KB": b"\x1b]52;c;" + b"TWFu" * 25_000 + b"\x07",
     "inline file of 1 MB": b"\x1b]1337;File=inline=1:" + b"iVBO" * 250_000 + b"\x07",
-    "kitty graphics in chunks": b"".join(
-        b"\x1b_Gm=%d;" % more + b"A" * 4096 + ST for more in (1, 1, 0)
-    ),
+    "kitty graphics in chunks": b"".join(b"\x1b_Gm=%d;" % more + b"A" * 4096 + ST for more in (1, 1, 0)),
     "sixel picture": b"\x1b" + PICTURE + ST,
     "sixel picture, 8-bit controls": "\x90".encode() + PICTURE + "\x9c".encode(),
     "link": b"\x1b]8;id=1;https://example.org/" + b"a/" * 5_000 + ST + b"\x1b]8;;" + ST,

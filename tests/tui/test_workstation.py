@@ -163,6 +163,19 @@ async def test_only_the_last_of_many_sizes_is_told(desk: Desk) -> None:
     assert told[1:] == [(1, 159, 31)]
 
 
+async def test_wrapped_wide_characters_are_copied_found_and_marked_as_one_word(desk: Desk) -> None:
+    view = desk.console(0).view
+    columns = view.size.width
+    word = "漢字" * columns
+    await desk.engine.console.show(0, ("\r\n" + "-" * (columns % 2 + 1) + word + "\r\n").encode())
+    await desk.until(lambda: desk.app.session.consoles[0].terminal.text().count("字") == columns)
+    view.action_copy()
+    assert word in desk.app.clipboard.split("\n")[-1]
+    assert view.find(re.compile("漢字" * (columns // 2)))
+    marks = view._marks(view._lines())
+    assert len({mark.row for mark in marks}) >= 4
+
+
 async def test_find_moves_to_the_newest_match(desk: Desk) -> None:
     pane = desk.console(0)
     await desk.engine.console.show(0, b"\r\nneedle 1" + b"\r\nhay" * 100 + b"\r\nneedle 2" + b"\r\nhay" * 100)
