@@ -95,6 +95,8 @@ def list_images() -> None:
     for info in images.catalog():
         state = "missing" if not info.available else "damaged" if info.name in damaged else _size(info.size)
         echo(f"{info.name:28}{state:>12}  {info.description}")
+    if images.outdated():
+        echo("The Linux images are those of an older version. `shyper-tui images build` makes them anew.", err=True)
     if damaged:
         echo("The Linux images are damaged and not used. Run `shyper-tui images fetch` again.", err=True)
 

@@ -71,6 +71,8 @@ def boot_plan(options: EngineOptions) -> BootPlan:
     warning = ""
     if linux is None and not options.embedded and (broken := images.damaged()):
         warning = f"no Linux: {broken[0]} of its images is damaged; run `shyper-tui images fetch` again"
+    if linux is not None and images.outdated():
+        warning = "the Linux images are those of an older version; `shyper-tui images build` makes them anew"
     shared = linux.gvm_disk if linux and options.daemon is None else None
     return BootPlan(embedded, mvm, guests, shared, warning)
 

@@ -89,6 +89,8 @@ class Workstation:
             raise EngineError("options", f"mvm_off is one of {', '.join(MVM_OFF)}, not {self._options.mvm_off!r}")
         self._set_state("booting", "reading the images")
         plan = boot_plan(self._options)
+        if plan.warning:
+            _log(f"warning: {plan.warning}")
         self.embedded = plan.embedded
         try:
             self._streams = Consoles(log_folder(self._options.log_dir), self.scenario.attach)

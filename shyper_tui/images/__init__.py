@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .embedded import embedded
 from .errors import ImageError
-from .store import PREFIX, ImageInfo, LinuxImages, catalog, damaged, linux_images, path, resolve, verify
+from .store import PREFIX, ImageInfo, LinuxImages, catalog, damaged, linux_images, outdated, path, resolve, verify
 
 if TYPE_CHECKING:
     from .builder import build
@@ -25,6 +25,7 @@ __all__ = [
     "embedded",
     "fetch",
     "linux_images",
+    "outdated",
     "path",
     "rebuild",
     "resolve",

@@ -17,9 +17,6 @@ from .kernel_header import HEADER_BYTES, KernelKind, recognise
 from .kernel_modules import ModuleTree
 from .store import LinuxImages, Manifest
 
-BUILDER = 3
-"""Counted up when the content of the images changes, so that older ones are built again."""
-
 _DISKS = {
     "mvm": {"README": "This is the disk of the managing VM (MVM). Files here are under /mnt in the VM.\n"},
     "gvm": {"README": "This is the disk of a guest VM (GVM), served by the workstation as a virtio block device.\n"},
@@ -59,7 +56,7 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
             make_ext4(new / f"{label}.ext4", label, files)
         progress("checksums", 3, steps)
         manifest = Manifest(
-            BUILDER, suite, release,
+            store.BUILDER, suite, release,
             {package.name: store.facts_of(package) for package in packages},
             {file: store.facts_of(new / file) for file in store.LINUX_FILES},
         )  # fmt: skip

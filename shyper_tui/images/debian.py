@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import store
 from .apt import AptError, Package, PrivateApt, Progress
 from .apt_sources import Mirror, find_keyring, find_mirror, read_host_sources
-from .builder import BUILDER, build
+from .builder import build
 from .errors import ImageError
 from .store import LinuxImages
 
@@ -28,15 +28,19 @@ def fetch(
     mirror: str | None = None,
     refresh: bool = False,
 ) -> LinuxImages:
-    """Download what is missing and build the Linux images; returns at once when they are there and up to date.
+    """Download what is missing and build the Linux images; returns at once when they are there and up to date. Those of
+    an older version are made again from the packages that were downloaded for them.
 
     `mirror` replaces the Debian archive found in the host's apt sources; `refresh` asks the archive again even when
     images are there. Raises ImageError with what was tried.
     """
     images = store.linux_images()
     manifest = store.read_manifest(store.linux_folder())
-    if images is not None and manifest is not None and manifest.builder == BUILDER and not refresh:
-        return images
+    if images is not None and manifest is not None and not refresh:
+        if not store.outdated():
+            return images
+        with suppress(ImageError):  # the packages are not there any more
+            return rebuild(progress)
     for suite in suites:
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", suite):  # it names a folder, too
             raise ImageError(f"{suite!r} is no name of a Debian suite.", "Give one such as stable, trixie or sid.")

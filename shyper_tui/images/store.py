@@ -18,6 +18,9 @@ from platformdirs import user_cache_dir
 
 from .errors import ImageError
 
+BUILDER = 3
+"""Counted up when the content of the Linux images changes, so that older ones are built again."""
+
 PREFIX = "images:"
 """Marks a file name in a configuration as the name of an image of this store."""
 
@@ -153,6 +156,12 @@ def damaged() -> list[str]:
         return ["manifest.json"]
     sizes = {name: facts.size for name, facts in manifest.files.items()}
     return [name for name in LINUX_FILES if _size(linux_folder() / name) != sizes.get(name)]
+
+
+def outdated() -> bool:
+    """The built Linux images are those of an older version. They can be used."""
+    manifest = read_manifest(linux_folder())
+    return manifest is not None and manifest.builder < BUILDER
 
 
 def _size(file: Path) -> int:

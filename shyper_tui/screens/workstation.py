@@ -208,7 +208,7 @@ class Workstation(Screen[None]):
             return
         self._told = status.message
         if status.message:
-            title = "The machine did not start" if status.state == "failed" else "Not everything started"
+            title = "The machine did not start" if status.state == "failed" else "About the start"
             self.notify(status.message, title=title, severity="error", timeout=TROUBLE_SECONDS)
 
     def _tell_failures(self) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from shyper_tui import images
+from shyper_tui.engine.boot_plan import boot_plan
 from shyper_tui.images import ImageError, disk, store
 from shyper_tui.images.initramfs import _MODULES
+from shyper_tui.ipc.messages import EngineOptions
 from tests.config.files import linux_image
 
 from .test_cpio import members
@@ -107,6 +109,27 @@ def test_damage_is_noticed(packages: list[Path]) -> None:
     built.mvm_disk.unlink()
     assert images.linux_images() is None
     assert images.damaged() == ["Image", "mvm.ext4"]
+
+
+@needs_dpkg
+@needs_mke2fs
+def test_images_of_an_older_version_are_used_told_and_made_anew_without_network(packages: list[Path]) -> None:
+    built = images.build(packages, "stable")
+    assert not images.outdated()
+    assert boot_plan(EngineOptions()).warning == ""
+    manifest = built.kernel.parent / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"builder": {store.BUILDER}', '"builder": 1'))
+    built.initramfs.write_bytes(bytes(built.initramfs.stat().st_size))
+    assert images.outdated()
+    assert images.linux_images() == built
+    assert "of an older version; `shyper-tui images build` makes them anew" in boot_plan(EngineOptions()).warning
+    downloaded = store.cache_folder() / "debian" / "stable" / "packages"
+    downloaded.mkdir(parents=True)
+    for package_file in packages:
+        shutil.copy(package_file, downloaded)
+    images.fetch(lambda _text, _done, _total: None, mirror="https://nobody.invalid/debian")
+    assert not images.outdated()
+    assert images.verify() == []
 
 
 @needs_dpkg

@@ -443,7 +443,7 @@ async def test_a_refusal_is_shown_in_the_engines_words(desk: Desk) -> None:
     await desk.until(lambda: any("no kernel image" in note.message for note in desk.app._notifications))
 
 
-@pytest.mark.parametrize(("state", "title"), [("running", "Not everything started"), ("failed", "did not start")])
+@pytest.mark.parametrize(("state", "title"), [("running", "About the start"), ("failed", "did not start")])
 async def test_what_went_wrong_at_the_start_is_told_in_full_and_once(desk: Desk, state: str, title: str) -> None:
     sentence = f"bad.json is not booted: [x] {'a long reason, ' * 12}the end"
     desk.engine.status_now = replace(desk.engine.status_now, state=state, message=sentence)
