@@ -42,8 +42,9 @@ def daemon(ctx: click.Context, file: str, as_json: bool) -> None:
 
     CONFIG is a daemon's file, `{"mediated": [...]}`; without it, cli-config.json. The engine opens the files and serves
     them itself, so the command ends at once. A VM that is configured afterwards gets the first disk that is free for
-    each of its mediated block devices. What guests write stays in the files; images of the store (`images:...`) are
-    served as copies.
+    each of its mediated block devices. What guests write stays in the files; a file that cannot be written is a
+    read-only disk; images of the store (`images:...`) are served as copies. A file that cannot be served keeps its
+    place: the VM that would get it is refused until you offer it again.
     """
     disks = ask(ctx.obj, lambda client: client.system.daemon_file(file), as_json)
     if as_json:
@@ -52,7 +53,8 @@ def daemon(ctx: click.Context, file: str, as_json: bool) -> None:
         if disk.problem:
             echo(f"Warning: {visible(disk.problem)}.", err=True)
         elif not as_json:
-            echo(f"disk {disk.index}: {visible(disk.path)} ({disk.sectors} sectors)")
+            read_only = ", read-only" if disk.read_only else ""
+            echo(f"disk {disk.index}: {visible(disk.path)} ({disk.sectors} sectors{read_only})")
     ctx.exit(1 if any(disk.problem for disk in disks) else 0)
 
 

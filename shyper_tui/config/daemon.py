@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from shyper_tui.images.store import PREFIX
+from shyper_tui.images.containers import container_of
+from shyper_tui.images.errors import ImageError
+from shyper_tui.images.input_file import open_input
+from shyper_tui.images.store import PREFIX, resolve
 
 from .diagnostics import Reading, Report, Span
 from .fields import Fields
@@ -12,18 +17,23 @@ from .jsonc import parse
 
 MAX_DISKS = 16
 MAX_PATH_BYTES = 31
+SECTOR = 512
 
 
 @dataclass(frozen=True)
 class DaemonConfig:
-    """Paths inside the MVM of block devices or image files, in the order of their disk numbers."""
+    """Paths of block devices or image files, in the order of their disk numbers. With Rust-Shyper they lie inside the
+    MVM, here on the host."""
 
     mediated: tuple[str, ...]
     file: str = field(default="", compare=False)
 
 
-def read_daemon(text: str, file: str, portable: bool = False) -> Reading[DaemonConfig]:
-    """The daemon's configuration in a text; `file` is the name for the diagnostics."""
+def read_daemon(
+    text: str, file: str, portable: bool = False, folder: Path | None = None
+) -> Reading[DaemonConfig]:
+    """The daemon's configuration in a text; `file` is the name for the diagnostics. With a `folder`, at which relative
+    names start, the images themselves are checked, too."""
     report = Report(file, portable=portable)
     root = parse(text, report)
     if root is None:
@@ -41,6 +51,8 @@ def read_daemon(text: str, file: str, portable: bool = False) -> Reading[DaemonC
         if path.startswith(PREFIX):
             message = f'"{path}" is an image of this workstation; Rust-Shyper wants a path inside its managing VM.'
             report.portable(positions[f"mediated[{index}]"], "workstation-path", message, "Give a path for it.")
+    if folder is not None and not report.failed:
+        _check_images(paths, folder, positions, report)
     return Reading(None if report.failed else DaemonConfig(paths, file), report.diagnostics)
 
 
@@ -49,3 +61,45 @@ def disks(fields: Fields) -> tuple[str, ...]:
     paths = fields.strings("mediated")
     fields.done(["$schema"])
     return paths
+
+
+def _check_images(paths: tuple[str, ...], folder: Path, positions: dict[str, Span], report: Report) -> None:
+    """Report on disks that the engine would not serve, and on those that guests cannot write."""
+    seen: dict[tuple[int, int], str] = {}
+    for index, name in enumerate(paths):
+        where = positions.get(f"mediated[{index}]", positions["mediated"])
+        try:
+            path = resolve(name, folder)
+            identity = _check_image(name, path, where, report)
+        except ImageError as error:
+            report.error(where, "file-missing", error.message, error.remedy)
+            continue
+        except OSError as error:
+            message = f'The disk image "{name}" cannot be used: {(error.strerror or str(error)).lower()}.'
+            remedy = "Correct the name; relative names start at the folder of this file."
+            report.error(where, "file-missing", message, remedy)
+            continue
+        if name.startswith(PREFIX):
+            continue
+        if identity in seen:
+            message = f'"{name}" and "{seen[identity]}" are the same image; two guests would destroy it.'
+            report.error(where, "disk-twice", message, "Give each guest an image of its own.")
+        seen.setdefault(identity, name)
+
+
+def _check_image(name: str, path: Path, where: Span, report: Report) -> tuple[int, int]:
+    """What tells the image from others: device and inode. Raises OSError."""
+    with os.fdopen(open_input(path, block_devices=True), "rb") as file:
+        status = os.fstat(file.fileno())
+        wrapped = container_of(file)
+        size = file.seek(0, os.SEEK_END)
+    if wrapped is not None:
+        message = f'"{name}" is a {wrapped.name}, not a raw disk image.'
+        report.error(where, "not-a-disk", message, wrapped.remedy(name))
+    elif size < SECTOR:
+        message = f'"{name}" has {size} bytes, not even one sector of {SECTOR}.'
+        report.error(where, "not-a-disk", message, f"Make one, for example with `truncate -s 64M {name}`.")
+    elif not name.startswith(PREFIX) and (not status.st_mode & 0o222 or not os.access(path, os.W_OK)):
+        message = f'"{name}" cannot be written, so guests get a read-only disk.'
+        report.warning(where, "disk-read-only", message, "Change its permissions if they shall write to it.")
+    return status.st_dev, status.st_ino

@@ -40,7 +40,7 @@ def check_files(
     given = [_open(name) for name in files]
     for file in given:
         if file.text is not None and _is_daemon_file(file.text):
-            daemon = read_daemon(file.text, file.name, portable)
+            daemon = read_daemon(file.text, file.name, portable, Path(file.name).parent)
             file.found += daemon.diagnostics
             if daemon.value is not None:
                 board = replace(board, disks=(board.disks or 0) + len(daemon.value.mediated))

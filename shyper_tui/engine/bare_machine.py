@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from shyper_tui.engine.bare_loader import KERNEL_OFFSET, fw_dynamic_info, load_program, places
 from shyper_tui.engine.board.memory_map import RAM_BASE
@@ -104,11 +105,12 @@ class BareMachine:
 
     @property
     def note(self) -> str:
-        """One sentence about a kernel that is perhaps none; else ""."""
-        if self._kernel is None or recognise(self._kernel[0][:HEADER_BYTES]).kind is not KernelKind.RAW:
-            return ""
-        place = f"as a raw binary at {RAM_BASE + KERNEL_OFFSET:#x}"
-        return f"{self._kernel[1]} is neither a RISC-V Linux Image nor an ELF file; it is run {place}."
+        """What the user should know: a kernel that is perhaps none, disks that cannot be written; else ""."""
+        notes = [f"The disk {disk.path} is read-only." for disk in self._disks if _stays(disk)]
+        if self._kernel is not None and recognise(self._kernel[0][:HEADER_BYTES]).kind is KernelKind.RAW:
+            place = f"as a raw binary at {RAM_BASE + KERNEL_OFFSET:#x}"
+            notes.append(f"{self._kernel[1]} is neither a RISC-V Linux Image nor an ELF file; it is run {place}.")
+        return " ".join(notes)
 
     @property
     def exit_code(self) -> int:
@@ -195,6 +197,11 @@ def _read(file: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise EngineError("file", f"{file} cannot be read: {error.strerror or error}") from None
+
+
+def _stays(disk: Disk) -> TypeGuard[RawFile]:
+    """Whether it is an image that the guest cannot write."""
+    return isinstance(disk, RawFile) and disk.read_only
 
 
 def _open(file: Path, snapshot: bool) -> Disk:

@@ -153,11 +153,14 @@ class Workstation:
             raise EngineError("mvm", f"the managing VM cannot be booted: {error}") from None
 
     def _serve_disks(self, file: Path) -> None:
-        """The disks of the options' daemon file; one that cannot be served is reported and left out."""
+        """The disks of the options' daemon file. One that cannot be served is reported; the VM that needs it will be
+        refused."""
         text = text_of(file)
         for disk in self.daemon(text, str(file.parent), str(file)):
             if disk.problem:
                 _log(f"warning: {disk.problem}")
+            elif disk.read_only:
+                _log(f"warning: disk {disk.index}, {disk.path}, is read-only: guests cannot write to it")
 
     def _boot_guest(self, file: Path) -> str:
         """Configures and boots one guest; returns what is wrong with it, if anything."""

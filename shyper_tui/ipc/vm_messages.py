@@ -131,13 +131,14 @@ class RefusedCall:
 
 @dataclass(frozen=True, slots=True)
 class OfferedDisk:
-    """One disk of a daemon's list. `index`: its place among the mediated disks; -1 when it was not taken, and `problem`
-    says why. `sectors` of 512 bytes."""
+    """One disk of a daemon's list. `index`: its place among the mediated disks, or -1 when there is no place left.
+    `problem`: why it cannot be served; a VM whose turn it is to get it is refused. `sectors` of 512 bytes."""
 
     path: str
     index: int
     sectors: int = 0
     problem: str = ""
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@ end."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -26,11 +27,50 @@ def test_what_a_guest_writes_stays_in_the_disks_of_a_daemon_file(tmp_path: Path)
     assert disk.read_bytes()[2 * SECTOR :].startswith(b"it stays\0")
 
 
-def test_a_disk_that_cannot_be_served_is_a_warning(tmp_path: Path) -> None:
-    (tmp_path / "disks.json").write_text('{"mediated": ["missing.img"]}')
-    result = run(tmp_path / "logs", "--daemon", str(tmp_path / "disks.json"), "--until", "vm1:gvm# ", "--timeout", "60")
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(None, "error[file-missing]"), (b"", "error[not-a-disk]"), (b"QFI\xfb\0\0\0\3" * 100, "qemu-img convert")],
+)
+def test_disks_that_cannot_be_served_are_told_before_anything_starts(
+    tmp_path: Path, content: bytes | None, found: str
+) -> None:
+    file = tmp_path / "disks.json"
+    file.write_text('{\n"mediated": ["a.img"]}')
+    if content is not None:
+        (tmp_path / "a.img").write_bytes(content)
+    result = run(tmp_path / "logs", "--daemon", str(file), "--until", "vm1:gvm# ", "--timeout", "60")
+    assert result.returncode == 2
+    assert f"{file}:2:14: error[" in result.stderr
+    assert found in result.stderr
+
+
+def test_a_guest_whose_disk_another_engine_uses_is_refused(tmp_path: Path) -> None:
+    """Nothing shifts: the second image is not touched, and the run fails."""
+    images = [tmp_path / "first.img", tmp_path / "second.img"]
+    for image in images:
+        image.write_bytes(bytes(4 * SECTOR))
+    file = tmp_path / "disks.json"
+    file.write_text(json.dumps({"mediated": [image.name for image in images]}))
+    with images[0].open("rb") as used:
+        fcntl.flock(used, fcntl.LOCK_EX)
+        steps = ["--until", "vm1:gvm# ", "--send", "vm1:blk write 2 lost", "--timeout", "60"]
+        result = run(tmp_path / "logs", "--daemon", str(file), *steps)
+    assert result.returncode == 1
+    assert "another machine uses it" in result.stderr
+    assert all(image.read_bytes() == bytes(4 * SECTOR) for image in images)
+
+
+def test_an_image_without_write_permission_is_a_read_only_disk(tmp_path: Path) -> None:
+    image, file = tmp_path / "disk.img", tmp_path / "disks.json"
+    image.write_bytes(b"as it was".ljust(4 * SECTOR, b"\0"))
+    image.chmod(0o444)
+    file.write_text(json.dumps({"mediated": ["disk.img"]}))
+    steps = ["--until", "vm1:gvm# ", "--send", "vm1:blk read 0", "--until", "vm1:as it was", "--until", "vm1:gvm# "]
+    steps += ["--send", "vm1:blk write 2 lost", "--until", "vm1:error"]
+    result = run(tmp_path / "logs", "--daemon", str(file), *steps, "--timeout", "60")
     assert result.returncode == 0, result.stderr
-    assert "Warning: Add mediated disk missing.img failed: no such file or directory." in result.stderr
+    assert "is read-only: guests cannot write to it" in result.stderr
+    assert image.read_bytes() == b"as it was".ljust(4 * SECTOR, b"\0")
 
 
 @pytest.mark.parametrize(("text", "found"), [("{}", ":1:1: error[missing-key]"), ('{"mediated": 5}', ":1:14: error[")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,13 +132,13 @@ def test_a_daemon_file_offers_disks_and_what_guests_write_stays(start: Start, tm
     disk = tmp_path / "disk.img"
     disk.write_bytes(b"before".ljust(16 * SECTOR, b"\0"))
     engine = start()
-    file = daemon_file(tmp_path, "missing.img", "disk.img", str(tmp_path / "disk.img"))
+    file = daemon_file(tmp_path, "disk.img", "missing.img", str(tmp_path / "disk.img"))
     status, out, errors = engine.shyper("system", "daemon", str(file))
     assert status == 1  # not everything was served
     assert out == "disk 0: disk.img (16 sectors)\n"
     assert errors.splitlines() == [
         "Warning: Add mediated disk missing.img failed: no such file or directory.",
-        f"Warning: Add mediated disk {disk} failed: this disk is served already.",
+        f"Warning: Add mediated disk {disk} failed: it is disk 0 of the same list.",
     ]
     second = tmp_path / "second.json"
     second.write_text(sample_path("embedded-guest").read_text().replace('"embedded-guest"', '"second"'))
@@ -151,6 +152,33 @@ def test_a_daemon_file_offers_disks_and_what_guests_write_stays(start: Start, tm
     assert disk.read_bytes()[SECTOR:].startswith(b"kept for good\0")
 
 
+def test_the_numbers_of_disks_do_not_shift_where_one_cannot_be_served(start: Start, tmp_path: Path) -> None:
+    """The VM whose turn it is is refused, and the next image stays as it is, until the missing one is offered."""
+    (tmp_path / "second.img").write_bytes(bytes(16 * SECTOR))
+    (tmp_path / "read-only.img").write_bytes(bytes(16 * SECTOR))
+    (tmp_path / "read-only.img").chmod(0o444)
+    engine = start()
+    file = daemon_file(tmp_path, "first.img", "second.img", "read-only.img")
+    status, out, _ = engine.shyper("system", "daemon", str(file))
+    assert (status, out) == (1, "disk 1: second.img (16 sectors)\ndisk 2: read-only.img (16 sectors, read-only)\n")
+    guest = tmp_path / "guest.json"
+    guest.write_text(sample_path("embedded-guest").read_text().replace('"embedded-guest"', '"other"'))
+    status, _, errors = engine.shyper("vm", "config", str(guest))
+    assert status == 1
+    assert "its disk, number 0, cannot be served: no such file or directory" in errors
+    (tmp_path / "first.img").write_bytes(bytes(16 * SECTOR))
+    status, out, errors = engine.shyper("system", "daemon", str(file))
+    assert (status, out) == (1, "disk 0: first.img (16 sectors)\n")
+    assert errors.count("this disk is served already") == 2
+    assert engine.shyper("vm", "config", str(guest), "--boot")[0] == 0
+    engine.expect(2, "gvm# ", new=True)
+    engine.type(2, "blk write 1 mine\n")
+    engine.expect(2, "sector 1 written")
+    assert engine.shyper("vm", "remove", "2")[0] == 0
+    assert (tmp_path / "first.img").read_bytes()[SECTOR:].startswith(b"mine\0")
+    assert (tmp_path / "second.img").read_bytes() == bytes(16 * SECTOR)
+
+
 def test_the_daemon_file_is_cli_config_json_by_default(
     engine: RunningEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,11 +190,12 @@ def test_the_daemon_file_is_cli_config_json_by_default(
     daemon_file(tmp_path, "a.img")
     (disk,) = engine.json("system", "daemon")
     assert (disk["path"], disk["sectors"], disk["problem"]) == ("a.img", 1, "")
-    daemon_file(tmp_path, "empty.img", "images:no/image", "/dev/zero", "a\0b")
+    os.mkfifo(tmp_path / "pipe")
+    daemon_file(tmp_path, "empty.img", "images:no/image", "/dev/zero", "a\0b", "pipe")
     status, out, _ = engine.shyper("system", "daemon", "--json")
     assert status == 1
     refused = json.loads(out)
-    assert [disk["index"] for disk in refused] == [-1] * 4
+    assert [disk["index"] for disk in refused] == [1, 2, 3, 4, 5]
     assert all(disk["problem"] for disk in refused)
     (tmp_path / "cli-config.json").write_text('{"mediated": 5}')
     status, out, errors = engine.shyper("system", "daemon")

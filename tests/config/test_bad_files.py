@@ -22,12 +22,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the files, beside a kernel that is too large to be kept in the repository."""
+    """A copy of the files, beside what a repository cannot keep: a large kernel, permissions."""
     copy = tmp_path_factory.mktemp("configurations") / "bad"
     shutil.copytree(BAD, copy, symlinks=True)
     with open(copy / "large-image", "wb") as image:
         image.write((BAD / "Image").read_bytes())
         image.truncate(LARGE_IMAGE)
+    (copy / "disks" / "read-only.img").write_bytes(bytes(512))
+    (copy / "disks" / "read-only.img").chmod(0o444)
     return copy
 
 

@@ -25,7 +25,8 @@ def linux_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "images" / "linux"
     folder.mkdir(parents=True)
     (folder / "Image").write_bytes(linux_image())
-    (folder / "initramfs.cpio").write_bytes(bytes(0x1000))
+    for name in ("initramfs.cpio", "gvm.ext4"):
+        (folder / name).write_bytes(bytes(0x1000))
     monkeypatch.setattr("shyper_tui.images.store.user_cache_dir", lambda _name: str(tmp_path))
 
 

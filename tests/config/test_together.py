@@ -55,6 +55,8 @@ def test_the_order_of_the_files_decides_the_ids_and_so_the_consoles(write: Write
 
 def test_a_daemons_file_between_them_is_no_vm(write: Write, tmp_path: Path) -> None:
     (tmp_path / "daemon.json").write_text('{"mediated": ["a", "b"]}')
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(bytes(512))
     assert findings([write(1), str(tmp_path / "daemon.json"), write(2)]) == []
     (found,) = findings([write(1), str(tmp_path / "daemon.json"), write(2), write(3)])
     assert found[:2] == ("guest-3.json", "no-disk")

@@ -8,12 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from shyper_tui.engine.board.virtio.block import RequestType
-from shyper_tui.engine.board.virtio.disk import MemoryDisk
+from shyper_tui.engine.board.virtio.block import VIRTIO_BLK_F_RO, RequestType
+from shyper_tui.engine.board.virtio.disk import MemoryDisk, RawFile
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmError
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
 from shyper_tui.engine.hypervisor.devices.flush import SYNC_TICKS
-from tests.hypervisor.disk_driver import FLUSH, GET_ID, IN, OUT, Daemon, GuestDisk, Lab, blk, pattern
+from tests.hypervisor.disk_driver import (
+    DISCARD,
+    FLUSH,
+    GET_ID,
+    IN,
+    OUT,
+    WRITE_ZEROES,
+    Daemon,
+    GuestDisk,
+    Lab,
+    blk,
+    pattern,
+)
 
 OK, IOERR = 0, 1
 ADD_VM, DELETE_VM, ADD_DEVICE = 0x0A00_1100, 0x0A00_1101, 0x0A00_1104
@@ -162,7 +174,7 @@ def image(tmp_path: Path, name: str = "disk.img", sectors: int = 64) -> Path:
 def test_a_daemons_list_of_files_is_used_in_place_and_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = image(tmp_path)
     lab = Lab()
-    lab.disks.add_paths([path], writable=True, warn=lab.log.append)
+    lab.disks.offer(path.name, path, writable=True)
     guest = GuestDisk(lab.guest())
     synced: list[int] = []
     fsync = os.fsync
@@ -188,34 +200,83 @@ def test_a_daemons_list_of_files_is_used_in_place_and_for_good(tmp_path: Path, m
 def test_files_that_are_not_writable_are_copied_on_write(tmp_path: Path) -> None:
     path = image(tmp_path)
     lab = Lab()
-    lab.disks.add_paths([path], writable=False, warn=lab.log.append)
+    lab.disks.offer(path.name, path, writable=False)
     guest = GuestDisk(lab.guest())
     assert guest.send(OUT, 7, b"k" * 512) == OK
     assert guest.read(7) == (b"k" * 512, OK)
     assert path.read_bytes() == pattern(0, 64)
 
 
-def test_files_that_cannot_be_used_are_left_out_with_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_keeps_its_place_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "tiny.img").write_bytes(b"x")
-    names = ["missing.img", "tiny.img", "first.img", "first.img", "second.img"]
+    (tmp_path / "file.qcow2").write_bytes(b"QFI\xfb\0\0\0\3".ljust(4096, b"\0"))
+    os.mkfifo(tmp_path / "pipe")
+    names = ["missing.img", "tiny.img", "first.img", "first.img", "file.qcow2", "pipe", ".", "second.img"]
     for name in ("first.img", "second.img"):
         image(tmp_path, name)
-    warnings: list[str] = []
-    disks = MediatedDisks.from_paths([tmp_path / name for name in names], True, warnings.append)
-    assert [Path(entry.name).name for entry in disks.disks] == ["first.img", "second.img"]
-    assert [line.split(" failed: ")[0] for line in warnings] == [
-        f"Add mediated disk {tmp_path / name}" for name in ("missing.img", "tiny.img", "first.img")
-    ]
-    assert "No such file" in warnings[0]
-    assert "not even one sector" in warnings[1]
-    assert "another machine uses it" in warnings[2]
+    disks = MediatedDisks()
+    assert [disks.offer(name, tmp_path / name, writable=True) for name in names[:3]] == [0, 1, 2]
+    assert [disks.offer(f"again/{name}", tmp_path / name, writable=True) for name in names[3:]] == [3, 4, 5, 6, 7]
+    reasons = ["No such file", "not even one sector", "", "another machine uses it", "it is a qcow2 disk container"]
+    reasons += ["it is a pipe", "it is a directory", ""]
+    for entry, reason in zip(disks.disks, reasons, strict=True):
+        assert reason in entry.problem
+        assert bool(reason) == bool(entry.problem)
     disks.close()
+
+
+def test_a_vm_whose_disk_cannot_be_served_is_refused_and_gets_no_other(tmp_path: Path) -> None:
+    """The image may be used again later: then the same place has it."""
+    first, second = image(tmp_path, "first.img"), image(tmp_path, "second.img")
+    lab = Lab()
+    elsewhere = RawFile(first)
+    for path in (first, second):
+        lab.disks.offer(path.name, path, writable=True)
+    for _ in range(2):
+        with pytest.raises(VmError, match=r"its disk, number 0, cannot be served: .*first\.img: .* another machine"):
+            lab.guest()
+        assert [entry.owner for entry in lab.disks.disks] == [None, None]
+    elsewhere.close()
+    assert lab.disks.offer(first.name, first, writable=True) == 0
+    assert GuestDisk(lab.guest()).send(OUT, 3, b"1" * 512) == OK
+    assert GuestDisk(lab.guest(2, cores=0b0100)).send(OUT, 4, b"2" * 512) == OK
+    assert first.read_bytes() == pattern(0, 3) + b"1" * 512 + pattern(4, 60)
+    assert second.read_bytes() == pattern(0, 4) + b"2" * 512 + pattern(5, 59)
+
+
+def test_an_image_without_write_permission_is_a_read_only_disk(tmp_path: Path) -> None:
+    path = image(tmp_path)
+    path.chmod(0o444)
+    lab = Lab()
+    lab.disks.offer(path.name, path, writable=True)
+    guest = GuestDisk(lab.guest())
+    assert guest.block.features & VIRTIO_BLK_F_RO
+    assert guest.read(7) == (pattern(7), OK)
+    assert [guest.send(kind, 7, b"k" * 512) for kind in (OUT, WRITE_ZEROES, DISCARD)] == [IOERR] * 3
+    assert path.read_bytes() == pattern(0, 64)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_an_image_that_was_cut_while_in_use_is_an_io_error_and_one_line(tmp_path: Path, writable: bool) -> None:
+    """What is behind the new end neither reads as zeros nor can be written; what is before it still can."""
+    path = image(tmp_path)
+    lab = Lab()
+    lab.disks.offer(path.name, path, writable)
+    guest = GuestDisk(lab.guest())
+    os.truncate(path, 16 * 512)
+    assert guest.read(15) == (pattern(15), OK)
+    assert guest.send(OUT, 15, b"k" * 512) == (OK if writable else IOERR)  # the copy is of a whole cluster
+    assert guest.read(16)[1] == guest.read(8, 16)[1] == IOERR
+    assert guest.send(OUT, 40, b"k" * 512) == guest.send(WRITE_ZEROES, 0, struct.pack("<QII", 40, 8, 0)) == IOERR
+    assert path.stat().st_size == 16 * 512
+    (line,) = [line for line in lab.log if "somebody has cut it" in line]
+    assert "later errors are only counted" in line
 
 
 def test_an_error_of_the_host_is_an_io_error_and_one_line(tmp_path: Path) -> None:
     path = image(tmp_path)
     lab = Lab()
-    lab.disks.add_paths([path], writable=False, warn=lab.log.append)
+    lab.disks.offer(path.name, path, writable=False)
     guest = GuestDisk(lab.guest())
     lab.disks.close()
     assert [guest.read(1)[1], guest.send(OUT, 1, b"x" * 512), guest.read(2)[1]] == [IOERR] * 3

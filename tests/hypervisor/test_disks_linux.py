@@ -34,7 +34,7 @@ def test_linux_copies_from_a_file_of_the_host_to_a_disk_of_the_managing_vm_and_b
     path, data = tmp_path / "disk.img", random.Random(7).randbytes(SIZE)
     path.write_bytes(data + bytes(SIZE))
     station = Station(ram=8 << 30)
-    station.platform.disks.add_paths([path], writable=True, warn=station.log.append)
+    station.platform.disks.offer(path.name, path, writable=True)
     station.manager.add(mvm_definition(), images.embedded("supervisor"))
     station.manager.boot(0)
     station.until(lambda: b"mvm# " in station.consoles[0])

@@ -76,7 +76,7 @@ def path(tmp_path: Path) -> Path:
 def slow_lab(path: Path) -> tuple[Lab, GuestDisk]:
     """A guest with the file as its disk; neither runs by itself."""
     lab = Lab()
-    lab.disks.add_paths([path], writable=True, warn=lab.log.append)
+    lab.disks.offer(path.name, path, writable=True)
     return lab, GuestDisk(lab.guest())
 
 
@@ -147,7 +147,7 @@ class Running:
 
 def test_a_slow_disk_holds_up_the_guest_that_flushes_and_no_other(host: SlowHost, path: Path) -> None:
     station = Station(clock=WallClock())
-    station.platform.disks.add_paths([path], writable=True, warn=station.log.append)
+    station.platform.disks.offer(path.name, path, writable=True)
     running = Running(station.machine)
     flushing, counting = two_guests(station.manager, running)
     running(lambda: host.syncing.acquire(blocking=False))
@@ -171,7 +171,7 @@ def story(host: SlowHost, path: Path, flushes: int) -> tuple[str, int]:
     """What a machine with the virtual clock has done after some flushes, in every bit of both guests' RAM; and cycles
     that the flushes took."""
     station = Station()
-    station.platform.disks.add_paths([path], writable=True, warn=station.log.append)
+    station.platform.disks.offer(path.name, path, writable=True)
     flushing, counting = two_guests(station.manager, station.until)
     begin = station.machine.cycle
     station.until(lambda: words(flushing, 1)[0] == flushes)
@@ -348,7 +348,7 @@ def test_the_machine_ends_while_it_waits_for_the_disk_and_everything_is_stored(
 
     monkeypatch.setattr(DiskSync, "wait", told)
     built = ShyperMachine(VirtualClock(), program(), Hooks(lambda *_: None, lambda: None, lambda _: None), None, None)
-    built.platform.disks.add_paths([path], writable=True, warn=pytest.fail)
+    built.platform.disks.offer(path.name, path, writable=True)
     built.power_on()
     flushing, counting = two_guests(built.hypervisor.manager, Running(built.machine))
     machine = threading.Thread(target=built.run)

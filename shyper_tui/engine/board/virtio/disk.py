@@ -6,12 +6,18 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import IO, Protocol
 
+from shyper_tui.images.containers import START_BYTES, TAIL_BYTES, container
+from shyper_tui.images.input_file import open_input
+
 CLUSTER = 64 * 1024  # bytes, the unit an overlay copies
 _ZEROES = bytes(1 << 20)
+_BUSY = "another machine uses it; stop that one or use a copy-on-write overlay"
+_SHRUNK = "the image file is shorter than the disk; somebody has cut it while it was in use"
 
 
 class DiskError(Exception):
@@ -43,22 +49,33 @@ class Disk(Protocol):
 
 
 class RawFile:
-    """A raw image file, used in place. Sole use of a writable image is ensured by a lock (flock) on the file."""
+    """A raw image file or a block device, used in place. Sole use of a writable image is ensured by a lock (flock).
+
+    An image that cannot be written (its permissions, or those of its file system) is a read-only disk. Raises DiskError
+    for whatever is no raw image: other kinds of files, and containers such as qcow2 or compressed images.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         try:
-            self._fd = os.open(path, (os.O_RDONLY if read_only else os.O_RDWR) | os.O_CLOEXEC)
+            self._fd, self._read_only = _open_image(path, read_only)
         except OSError as error:
-            raise DiskError(f"{path}: cannot open the disk image: {error.strerror}") from error
+            raise DiskError(f"{path}: cannot open the disk image: {error.strerror or error}") from error
         try:
-            fcntl.flock(self._fd, (fcntl.LOCK_SH if read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(self._fd, (fcntl.LOCK_SH if self._read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             self._size = os.lseek(self._fd, 0, os.SEEK_END)  # also right for block devices
+            self._grows = stat.S_ISREG(os.fstat(self._fd).st_mode)
+            start = os.pread(self._fd, START_BYTES, 0)
+            tail = os.pread(self._fd, TAIL_BYTES, max(0, self._size - TAIL_BYTES))
         except OSError as error:
             os.close(self._fd)
             busy = error.errno in (errno.EAGAIN, errno.EACCES)
-            why = "another machine uses it; stop that one or use a copy-on-write overlay" if busy else error.strerror
+            why = _BUSY if busy else error.strerror or error
             raise DiskError(f"{path}: cannot use the disk image: {why}") from error
-        self._read_only = read_only
+        wrapped = container(start, tail)
+        if wrapped is not None:
+            os.close(self._fd)
+            sentence = f"it is a {wrapped.name}, not a raw image. {wrapped.remedy(str(path))}"
+            raise DiskError(f"{path}: cannot use the disk image: {sentence[:-1]}")
         self.path = path
 
     @property
@@ -69,24 +86,28 @@ class RawFile:
     def read_only(self) -> bool:
         return self._read_only
 
+    def _check(self, end: int) -> None:
+        """Raises OSError when the file has become shorter: what is behind its end would read as zeros, and a write
+        there would make a hole of what is between."""
+        if self._grows and os.fstat(self._fd).st_size < min(end, self._size):
+            raise OSError(errno.EIO, _SHRUNK)
+
     def read(self, offset: int, size: int) -> bytes:
         pieces = []
         while size:
             piece = os.pread(self._fd, size, offset)
-            if not piece:  # the file shrank behind our back
-                pieces.append(bytes(size))
-                break
+            if not piece:
+                raise OSError(errno.EIO, _SHRUNK)
             pieces.append(piece)
             offset += len(piece)
             size -= len(piece)
         return b"".join(pieces)
 
     def write(self, offset: int, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            done = os.pwrite(self._fd, rest, offset)
-            offset += done
-            rest = rest[done:]
+        if self._read_only:
+            raise OSError(errno.EROFS, "the disk image is read-only")
+        self._check(offset + len(data))
+        _write_all(self._fd, data, offset)
 
     def flush(self) -> None:
         if self._fd < 0:
@@ -107,6 +128,28 @@ class RawFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _open_image(path: Path, read_only: bool) -> tuple[int, bool]:
+    """(descriptor, whether it is read-only). An image without any write permission is meant to stay as it is, also when
+    this process may do everything."""
+    if not read_only and os.stat(path).st_mode & 0o222:
+        try:
+            return open_input(path, writable=True, block_devices=True), False
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+    return open_input(path, block_devices=True), True
+
+
+def _write_all(descriptor: int, data: bytes | bytearray, offset: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        done = os.pwrite(descriptor, rest, offset)
+        if not done:
+            raise OSError(errno.EIO, "the host wrote nothing")
+        offset += done
+        rest = rest[done:]
 
 
 class _MemoryClusters:
@@ -147,7 +190,7 @@ class _FileClusters:
         return os.pread(self._file.fileno(), size, cluster * CLUSTER + start).ljust(size, b"\0")
 
     def write(self, cluster: int, start: int, data: bytes) -> None:
-        os.pwrite(self._file.fileno(), data, cluster * CLUSTER + start)
+        _write_all(self._file.fileno(), data, cluster * CLUSTER + start)
         self._present.add(cluster)
 
     def close(self) -> None:

@@ -7,20 +7,22 @@ registration needs the place and no VM has the disk.
 
 Every mediated block device of a configuration takes a disk of its own, in the order in which the devices are
 configured: the first free one that a daemon has registered, when there is none the first free one of the workstation,
-those of a daemon's file (`add_paths`) before its own. The VM keeps it until it is removed. It depends on the order of
+those of a daemon's file (`offer`) before its own. The VM keeps it until it is removed. It depends on the order of
 configuring alone, not on the VM's id.
+
+A disk of a daemon's file that cannot be served keeps its place, too: whoever would get it is refused, and nobody gets
+the next one instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from shyper_tui.engine.board.device import Timebase
 from shyper_tui.engine.board.virtio.block import SECTOR
-from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
+from shyper_tui.engine.board.virtio.disk import Disk, DiskError, MemoryDisk, Overlay, RawFile
 from shyper_tui.engine.board.virtio.disk_server import quiet
 from shyper_tui.engine.board.virtio.disk_sync import DiskSync
 from shyper_tui.engine.hypervisor.definition import VmError
@@ -34,18 +36,24 @@ MAX_DAEMON_DISKS = 64
 @dataclass(slots=True)
 class MediatedDisk:
     """One place in the list. `owner` is whatever took the disk, None while it is free; `named`: a daemon's file names
-    it; `syncs`: how its writes are stored for good, None where a flush is nothing."""
+    it; `syncs`: how its writes are stored for good, None where a flush is nothing; `problem`: why nobody serves it."""
 
     backing: Disk | DaemonDisk
     name: str
     owner: object | None = None
     named: bool = False
     syncs: DiskSync | None = None
+    problem: str = ""
 
     @property
     def sectors(self) -> int:
         backing = self.backing
         return backing.sectors if isinstance(backing, DaemonDisk) else backing.size // SECTOR
+
+    @property
+    def read_only(self) -> bool:
+        """Guests cannot change it."""
+        return not isinstance(self.backing, DaemonDisk) and self.backing.read_only
 
     @property
     def by_daemon(self) -> bool:
@@ -64,36 +72,38 @@ class MediatedDisk:
 
 
 class MediatedDisks:
-    """The list. `disks` are the workstation's, which stay its own to close; those of `add_paths` are closed by
-    `close`."""
+    """The list. `disks` are the workstation's, which stay its own to close; those of `offer` are closed by `close`."""
 
     def __init__(self, disks: Sequence[Disk] = ()) -> None:
         self.disks = [MediatedDisk(disk, f"disk{index}") for index, disk in enumerate(disks)]
         self._opened: list[Disk] = []
 
-    @classmethod
-    def from_paths(cls, paths: Iterable[Path], writable: bool, warn: Callable[[str], None]) -> Self:
-        """The disks of a daemon's file. See `add_paths`."""
-        made = cls()
-        made.add_paths(paths, writable, warn)
-        return made
+    def offer(self, name: str, path: Path, writable: bool) -> int:
+        """Add the raw image file or block device `path` and return its place. `writable`: guests change it for good,
+        else their changes end with the engine. One that cannot be used is there as well, with its `problem`."""
+        try:
+            disk: Disk = RawFile(path) if writable else Overlay(RawFile(path, read_only=True))
+        except DiskError as error:
+            return self.offer_nothing(name, str(error))
+        if disk.size < SECTOR:
+            disk.close()
+            return self.offer_nothing(name, f"{path}: it has {disk.size} bytes, not even one sector of {SECTOR}")
+        self._opened.append(disk)
+        syncs = DiskSync(disk.flush) if writable and not disk.read_only else None
+        return self._place(MediatedDisk(disk, str(path), named=True, syncs=syncs), name)
 
-    def add_paths(self, paths: Iterable[Path], writable: bool, warn: Callable[[str], None]) -> None:
-        """Append raw image files or block devices. `writable`: guests change them for good, else their changes end
-        with the engine. One that cannot be used is left out, with a sentence to `warn`, as the daemon does it."""
-        for path in paths:
-            try:
-                disk: Disk = RawFile(path) if writable else Overlay(RawFile(path, read_only=True))
-            except DiskError as error:
-                warn(f"Add mediated disk {path} failed: {error}")
-                continue
-            if disk.size < SECTOR:
-                disk.close()
-                warn(f"Add mediated disk {path} failed: it has {disk.size} bytes, not even one sector of {SECTOR}")
-                continue
-            self._opened.append(disk)
-            syncs = DiskSync(disk.flush) if writable else None
-            self.disks.append(MediatedDisk(disk, str(path), named=True, syncs=syncs))
+    def offer_nothing(self, name: str, problem: str) -> int:
+        """Keep a place for a disk that cannot be served, until it is offered again."""
+        return self._place(MediatedDisk(MemoryDisk(b""), name, named=True, problem=problem), name)
+
+    def _place(self, entry: MediatedDisk, name: str) -> int:
+        """Take the place of a disk of this name that could not be served before, or the next one."""
+        for index, old in enumerate(self.disks):
+            if old.problem and old.name == name:
+                self.disks[index] = entry
+                return index
+        self.disks.append(entry)
+        return len(self.disks) - 1
 
     def set_patient(self, patient: bool) -> None:
         """Whether the machine may wait for a sync. Any thread may call it: a machine that is to stop does not wait."""
@@ -102,7 +112,7 @@ class MediatedDisks:
                 entry.syncs.set_patient(patient)
 
     def close(self, report: Callable[[str], None] = quiet) -> None:
-        """Store what was written for good, and close what `add_paths` opened."""
+        """Store what was written for good, and close what `offer` opened."""
         for entry in self.disks:
             if entry.syncs is not None:
                 try:
@@ -115,10 +125,13 @@ class MediatedDisks:
     # VMs
 
     def take(self, owner: object) -> int | None:
-        """Index of the first free disk, now `owner`'s; None when there is none."""
+        """Index of the first free disk, now `owner`'s; None when there is none. Raises VmError when that disk cannot be
+        served."""
         free = [index for index, entry in enumerate(self.disks) if entry.owner is None and entry.available]
         first = min(free, key=lambda index: (*self.disks[index].rank, index), default=None)
         if first is not None:
+            if self.disks[first].problem:
+                raise VmError(f"its disk, number {first}, cannot be served: {self.disks[first].problem}")
             self.disks[first].owner = owner
         return first
 
