@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -14,13 +15,14 @@ from textual.command import Provider
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from shyper_tui.file_saving import create_text
 from shyper_tui.ipc.client import Client
 from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit
 from shyper_tui.keymap import Scope, bindings
 from shyper_tui.layout import VIEWS, LayoutError, load_layout
 from shyper_tui.plain_text import clipped, visible, visible_lines
 from shyper_tui.ports import Engine, EngineFactory
-from shyper_tui.screens.dialogs import Ask, discard_dialog, failure_dialog, quit_dialog
+from shyper_tui.screens.dialogs import Ask, discard_dialog, failure_dialog, overwrite_dialog, quit_dialog
 from shyper_tui.screens.help import Help
 from shyper_tui.screens.palette import Commands
 from shyper_tui.screens.workstation import Workstation
@@ -209,6 +211,15 @@ class ShyperApp(App[int]):
         if name and (not pane.changed or await self.push_screen_wait(discard_dialog(pane.file)) == "discard"):
             self._load(pane, Path(name))
 
+    def on_config_pane_overwrite(self, message: ConfigPane.Overwrite) -> None:
+        self.ask_overwrite(message.pane, message.path, message.changed)
+
+    @work(group="ask", exclusive=True)
+    async def ask_overwrite(self, pane: ConfigPane, path: Path, changed: bool) -> None:
+        """Ask whether a file may be replaced, and save."""
+        if await self.push_screen_wait(overwrite_dialog(str(path), changed)) == "replace":
+            pane.save_to(path)
+
     def _load_config(self, path: Path) -> None:
         if self.workstation is not None:
             view = self.workstation.built("config")
@@ -230,7 +241,8 @@ class ShyperApp(App[int]):
     def save_screen(self) -> None:
         """Save what is on the screen as a picture."""
         try:
-            path = self.save_screenshot(path=str(Path.cwd()))
+            path = Path.cwd() / f"{self.TITLE}-{datetime.now():%Y%m%d-%H%M%S-%f}.svg"
+            create_text(path, self.export_screenshot())
         except OSError as error:
             self.notify(f"The picture cannot be saved here: {error.strerror}.", severity="error")
         else:

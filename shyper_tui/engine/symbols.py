@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
+LONGEST_NAME = 200
+"""Characters of a symbol that are shown: it is sent with every picture of a vCPU."""
 FARTHEST = 1 << 20
 """Bytes behind the start of a symbol without size that still count as it."""
 
@@ -50,7 +52,10 @@ class Symbols:
                 defined = symbol["st_shndx"] not in ("SHN_UNDEF", "SHN_ABS")
                 useful = kind == "STT_FUNC" or (kind == "STT_NOTYPE" and symbol["st_value"] not in found)
                 if useful and defined and name and not name.startswith(("$", ".L")):
-                    found[symbol["st_value"]] = (symbol["st_size"], name)  # a function's name is the better one
+                    found[symbol["st_value"]] = (
+                        symbol["st_size"],
+                        name[:LONGEST_NAME],
+                    )  # a function's name is the better one
         return sorted((start, size, name) for start, (size, name) in found.items())
 
     def __bool__(self) -> bool:

@@ -88,6 +88,13 @@ def discard_dialog(file: str) -> Choice:
     return Choice("Discard changes?", f"{file} was changed and not saved.", answers)
 
 
+def overwrite_dialog(file: str, changed: bool) -> Choice:
+    """A file is there already, or was changed by somebody else: really replace it?"""
+    why = "was changed since it was loaded here" if changed else "is there already"
+    answers = {"replace": ("r", "Replace"), "keep": ("k", "Keep")}
+    return Choice("Replace this file?", f"{file} {why}.", answers)
+
+
 def failure_dialog(ended: WorkerExit) -> Choice:
     """The engine is gone: how, its last words, what to do."""
     if ended.status is None:

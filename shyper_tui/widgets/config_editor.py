@@ -17,6 +17,7 @@ from textual.widgets.text_area import Selection
 
 from shyper_tui.config import Diagnostic as ConfigDiagnostic
 from shyper_tui.config import Severity, check_vm, read_vm, sample_path, summary
+from shyper_tui.file_saving import replace_text
 from shyper_tui.ipc.messages import Diagnostic
 from shyper_tui.widgets.json_editor import Editor
 from shyper_tui.widgets.lines_view import RULE, LinesView, Part, Row
@@ -79,6 +80,15 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
             self.text = text
             self.directory = directory
             self.file = file
+
+    class Overwrite(Message):
+        """Ask whether the text may replace a file. `changed`: it is the text's own, changed by somebody else."""
+
+        def __init__(self, pane: ConfigPane, path: Path, changed: bool) -> None:
+            super().__init__()
+            self.pane = pane
+            self.path = path
+            self.changed = changed
 
     class OpenFile(Message):
         """Ask for a file to load."""
@@ -229,12 +239,21 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
         getattr(self, f"action_{message.verb}")()
 
     def action_save(self) -> None:
-        """Write the text to its file; a sample of the package is saved as a copy in the current folder."""
+        """Write the text to its file; a sample of the package is saved as a copy in the current folder. What is in that
+        file and was never shown here is not overwritten without a question."""
         path = self.path or Path("new.json")
         if path.parent == _samples_folder():
             path = Path(path.name).absolute()
+        known = self._saved if path == self.path else None
+        if path.is_file() and _text_of(path) not in (known, self.editor.text):
+            self.post_message(self.Overwrite(self, path, changed=known is not None))
+        else:
+            self.save_to(path)
+
+    def save_to(self, path: Path) -> None:
+        """Write the text to this file."""
         try:
-            path.write_text(self.editor.text, encoding="utf-8")
+            replace_text(path, self.editor.text)
         except OSError as error:
             self.notify(f"{path} cannot be written: {error.strerror}.", severity="error")
             return
@@ -260,6 +279,14 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
 
     def action_leave(self) -> None:
         self.problems.focus()
+
+
+def _text_of(path: Path) -> str | None:
+    """What is in a file now; None when it cannot be read as text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _samples_folder() -> Path | None:

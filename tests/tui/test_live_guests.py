@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.command import CommandList
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from shyper_tui import images
 from shyper_tui.app import ShyperApp, engine_factory
@@ -196,3 +198,25 @@ async def test_a_fault_of_a_guest_is_shown_with_everything_that_is_known(tmp_pat
             assert wanted in screen.lines.text
         assert re.search(r"instruction  0x00052283", screen.lines.text)  # lw t0, 0(a0)
         assert re.search(r" 21 load guest-page fault +[1-9][0-9]* ", screen.lines.text)
+
+
+async def test_a_guest_named_like_markup_is_listed_found_and_stopped(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[2] / "sample_configs" / "embedded-guest.json"
+    file = tmp_path / "[bold].json"
+    file.write_text(sample.read_text().replace('"name": "embedded-guest"', '"name": "[/]"'))
+    options = {"embedded": True, "clock": "wall", "log_dir": str(tmp_path / "[logs]"), "vms": [str(file)]}
+    app = ShyperApp(engine_factory(options), file)
+    async with app.run_test(size=(120, 40)) as pilot:
+        live = Live(app, pilot)
+        await live.until(lambda: "gvm#" in live.text(1), "no prompt")
+        app.post_message(events.Key("ctrl+p", None))
+        await live.until(lambda: app.screen.query(CommandList), "no palette")
+        app.screen.query_one(Input).value = "stop 1"
+        wanted = "vm: Stop 1 [/]"
+        await live.until(
+            lambda: any(wanted in str(option.prompt) for option in app.screen.query_one(CommandList).options),
+            "the palette does not find it",
+        )
+        app.post_message(events.Key("down", None))
+        app.post_message(events.Key("enter", "\r"))
+        await live.until(lambda: app.session.vms[1].state == "pending", "it was not stopped")
