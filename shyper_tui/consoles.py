@@ -118,7 +118,8 @@ class Console:
 
     async def _take(self, offset: int, data: bytes) -> None:
         if offset > self.position:
-            note = f"\x1b[0m\r\n[{offset - self.position} bytes are not shown here; the console's log has the latest]\r\n"
+            lost = offset - self.position
+            note = f"\x1b[0m\r\n[{lost} bytes are not shown here; the console's log has the latest]\r\n"
             await self._feeder.feed(self, note.encode())
         self.position = offset + len(data)
         if data:
