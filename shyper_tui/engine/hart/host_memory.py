@@ -5,40 +5,72 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from shyper_tui.engine.core import records
 from shyper_tui.engine.core import tlb_layout as tlb
 
 PAGE = 4096
+HUGE_PAGE = 2 << 20
+"""Of the hosts that have them: where blocks of large pages begin."""
 MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 """Linux's value; the module names it from Python 3.12 on."""
 CODE_MEMORY = 256 << 20
 """Bytes of the arena of decoded pages: some 60 MiB of guest code."""
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class BlockWatcher(Protocol):
+    """Hears of every block that is made."""
+
+    def made(self, block: Block) -> None: ...
 
 
 class Block:
-    """Zeroed host memory that is only backed where it is touched."""
+    """Zeroed host memory that is only backed where it is touched, between guards that nobody may touch: what runs over
+    an end faults before it reaches anything else.
 
-    def __init__(self, size: int, *, huge: bool = False) -> None:
+    `name` and `stride` (the bytes of each of its equal parts) are for the debug build, which tells `watcher` of blocks.
+    """
+
+    watcher: ClassVar[BlockWatcher | None] = None
+
+    def __init__(self, size: int, *, huge: bool = False, name: str = "", stride: int = 0) -> None:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+        self.used, self.name, self.stride = size, name, stride
         self.size = (size + PAGE - 1) & -PAGE
-        self._map = mmap.mmap(-1, self.size, flags=flags)
-        if huge:
-            self._map.madvise(mmap.MADV_HUGEPAGE)
+        alignment = HUGE_PAGE if huge else PAGE
+        self._map = mmap.mmap(-1, self.size + 2 * alignment, flags=flags)
         self._anchor = ctypes.c_char.from_buffer(self._map)
-        self.address = ctypes.addressof(self._anchor)
+        first = ctypes.addressof(self._anchor)
+        self.address = (first + PAGE + alignment - 1) & -alignment
+        self._start = self.address - first
+        _forbid(first, self._start)
+        _forbid(self.address + self.size, 2 * alignment - self._start)
+        if huge:
+            self._map.madvise(mmap.MADV_HUGEPAGE, self._start, self.size)
+        if Block.watcher is not None:
+            Block.watcher.made(self)
 
     @property
     def bytes(self) -> memoryview:
-        return memoryview(self._map)
+        return memoryview(self._map)[self._start : self._start + self.size]
 
     def clear(self, offset: int = 0, length: int | None = None) -> None:
         """Gives the memory back to the host; it reads as zero again. `offset` and `length` are whole pages."""
-        self._map.madvise(mmap.MADV_DONTNEED, offset, self.size - offset if length is None else length)
+        length = self.size - offset if length is None else length
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise ValueError(f"{length:#x} bytes at {offset:#x} are not inside of {self.size:#x}")
+        self._map.madvise(mmap.MADV_DONTNEED, self._start + offset, length)
 
     def word(self, offset: int) -> ctypes.c_uint64:
         return ctypes.c_uint64.from_address(self.address + offset)
+
+
+def _forbid(address: int, length: int) -> None:
+    """Accesses to whole pages of a mapping fault from now on."""
+    if _libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(length), 0):
+        raise OSError(ctypes.get_errno(), "the host does not protect memory")
 
 
 def address_of(view: memoryview) -> int:
@@ -91,13 +123,14 @@ class HostMemory:
         if self.slots < records.LEAST_SLOTS:
             raise ValueError(f"decoded pages need {records.LEAST_SLOTS * records.STRIDE} bytes, not {code_memory}")
         self.base, self.size, self.harts = base, size, harts
-        self.ram = Block(size, huge=True)
+        self.ram = Block(size, huge=True, name="RAM")
         pages = size // PAGE
-        self.page_records = Block(pages * 8)
-        self.page_written = Block(pages * 2)
-        self.arena = Block(self.slots * records.STRIDE, huge=True)
-        self.shared = Block(records.SHARED_SIZE)
-        self.contexts = Block(tlb.CONTEXT_SIZE * tlb.CONTEXTS * harts)
+        self.page_records = Block(pages * 8, name="page_records")
+        self.page_written = Block(pages * 2, name="page_written")
+        self.arena = Block(self.slots * records.STRIDE, huge=True, name="arena", stride=records.STRIDE)
+        self.shared = Block(records.SHARED_SIZE, name="shared words")
+        size_of_contexts = tlb.CONTEXT_SIZE * tlb.CONTEXTS * harts
+        self.contexts = Block(size_of_contexts, name="TLB contexts", stride=tlb.CONTEXT_SIZE)
         self._reset_arena()
         self.clear_contexts()
 
