@@ -15,7 +15,7 @@ import click
 from shyper_tui.commands.engine_options import EXISTING_FILE
 from shyper_tui.commands.output import echo, echo_progress
 from shyper_tui.commands.script_steps import ScriptedCommand, StepType
-from shyper_tui.plain_text import ConsoleText
+from shyper_tui.plain_text import ConsoleText, visible
 
 QUIT = 0
 TIMED_OUT, FAILED, INTERRUPTED = 1, 1, 130
@@ -101,7 +101,9 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     from shyper_tui.commands.terminal import converse, raw_terminal
     from shyper_tui.engine.bare_machine import BareMachine
 
-    machine = BareMachine(**board, script=script, on_console=_console_writer(headless), on_progress=_progress)
+    machine = BareMachine(
+        **board, script=script, on_console=_console_writer(headless), on_progress=_progress, on_trouble=_trouble
+    )
     note = f" {machine.note}" if machine.note else ""
     if note and not headless:
         echo(f"Note:{note}", err=True)
@@ -159,6 +161,11 @@ def _console_writer(headless: bool) -> Callable[[bytes], None]:
         sys.stdout.buffer.flush()
 
     return write
+
+
+def _trouble(sentence: str) -> None:
+    """Shows what goes wrong meanwhile; the terminal may be in raw mode."""
+    click.echo(f"\r\nWarning: {visible(sentence)}.\r", err=True)
 
 
 def _progress(text: str) -> None:

@@ -50,11 +50,12 @@ class BareMachine:
         script: Sequence[ScenarioStep] = (),
         on_console: Callable[[bytes], None] = lambda data: None,
         on_progress: Callable[[str], None] = lambda text: None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._kernel = (_read(kernel), kernel) if kernel else None
         self._bios = (_read(bios), bios) if bios else None
         self._initrd = _read(initrd) if initrd else b""
-        self._append = append
+        self._append, self._on_trouble = append, on_trouble
         self._disks = [_open(Path(file), snapshot) for file in drives]
         self._stream = ConsoleStream()
         self._stream.tap(on_console)
@@ -66,6 +67,7 @@ class BareMachine:
             on_console=self._stream.write,
             on_power=lambda event, code: self.machine.stop(),  # also when no hart has anything to do any more
             drives=self._disks,
+            report=on_trouble,
             core=core,
         )
         self._firmware: Firmware | None = None
@@ -90,8 +92,11 @@ class BareMachine:
             self._load()
         if self.machine.power is not None:
             self._scenario.machine_stopped()
-        for disk in self._disks:
-            disk.flush()
+        for slot, disk in enumerate(self._disks):
+            try:
+                disk.flush()
+            except OSError as error:
+                self._on_trouble(f"drive{slot}: what the guest has written may be lost: {error.strerror or error}")
             disk.close()
 
     def type(self, data: bytes) -> None:

@@ -66,6 +66,7 @@ class Machine:
         on_console: Callable[[bytes], None] = lambda data: None,
         on_power: Callable[[PowerEvent, int], None] | None = None,
         drives: Sequence[Disk] = (),
+        report: Callable[[str], None] = lambda line: None,
         core: Program | None = None,
         code_memory: int = CODE_MEMORY,
     ) -> None:
@@ -98,6 +99,7 @@ class Machine:
             on_console=on_console,
             on_power=self._power_event,
             drives=drives,
+            report=report,
             clock=self.clock.calendar,
         )
         core = core or program()

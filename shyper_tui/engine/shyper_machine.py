@@ -13,6 +13,7 @@ from shyper_tui.engine.board.memory_map import RAM_BASE, VIRTIO_SLOTS
 from shyper_tui.engine.board.virt_tree import virt_tree
 from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
+from shyper_tui.engine.board.virtio.disk_server import quiet
 from shyper_tui.engine.board.virtio.entropy import Entropy
 from shyper_tui.engine.clock import Clock
 from shyper_tui.engine.firmware.console import UartConsole
@@ -46,10 +47,10 @@ class Hooks:
     log: Callable[[str], None]
 
 
-def board_disk(disk: Disk, timebase: Timebase) -> Block:
+def board_disk(disk: Disk, timebase: Timebase, report: Callable[[str], None] = quiet) -> Block:
     """The disk in a slot of the board, which the managing VM drives. Unlike in machine mode it is paced: other VMs run
     on the same host thread."""
-    return Block(PacedServer(disk, timebase, speed=BOARD_SPEED), serial="drive0", timebase=timebase)
+    return Block(PacedServer(disk, timebase, report, speed=BOARD_SPEED), serial="drive0", timebase=timebase)
 
 
 class ShyperMachine:
@@ -82,7 +83,11 @@ class ShyperMachine:
         )
         machine, cpu = self.machine, Cpu()
         if mvm_disk:
-            machine.board.connect(0, board_disk(self._open(mvm_disk), machine))
+
+            def report(line: str) -> None:
+                hooks.log(f"the managing VM's disk: {line}")
+
+            machine.board.connect(0, board_disk(self._open(mvm_disk), machine, report))
         machine.board.connect(VIRTIO_SLOTS - 1, Entropy(self._seed))
         tree = virt_tree(harts=HARTS, ram_size=MEMORY, isa=cpu.isa, mmu_type=cpu.mmu_type)
         self.platform = Platform(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shyper_tui.engine.board.device import ManualTimebase
-from shyper_tui.engine.board.virtio.block import Block
-from shyper_tui.engine.board.virtio.disk import MemoryDisk
+from shyper_tui.engine.board.virtio.block import Block, BlockStatus
+from shyper_tui.engine.board.virtio.disk import MemoryDisk, RawFile
 from shyper_tui.engine.board.virtio.disk_server import CHUNK, DiskServer
 from shyper_tui.engine.board.virtio.pace import BURST
 from shyper_tui.engine.clock import VirtualClock
@@ -111,3 +111,21 @@ def test_the_managing_vms_disk_is_paced_and_that_of_machine_mode_is_not(tmp_path
     bare = Machine(drives=[MemoryDisk(pattern(0, 8))]).board.slots[0].backend
     assert isinstance(bare, Block)
     assert type(bare.server) is DiskServer
+
+
+def test_the_first_error_of_a_drive_is_told(tmp_path: Path) -> None:
+    """In machine mode, too."""
+    path, told = tmp_path / "disk.img", list[str]()
+    path.write_bytes(pattern(0, 8))
+    bare = Machine(drives=[RawFile(path)], report=told.append).board.slots[0].backend
+    assert isinstance(bare, Block)
+    driver = Driver(Block(bare.server))
+    driver.start()
+    path.write_bytes(b"")
+    for _ in range(2):
+        driver.queues[0].add([struct.pack("<IIQ", IN, 0, 3)], [512, 1])
+        driver.queues[0].notify()
+        ((_, data),) = driver.queues[0].collect()
+        assert data[-1] == BlockStatus.IOERR
+    (line,) = told
+    assert line.startswith("drive0: IN at sector 3 failed: the image file is shorter than the disk")

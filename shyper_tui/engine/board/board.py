@@ -19,7 +19,7 @@ from shyper_tui.engine.board.uart import Uart
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.disk import Disk
-from shyper_tui.engine.board.virtio.disk_server import DiskServer
+from shyper_tui.engine.board.virtio.disk_server import DiskServer, quiet
 from shyper_tui.engine.board.virtio.mmio import SlotState, VirtioMmio
 from shyper_tui.engine.hart.direct.windows import DirectWindows
 
@@ -50,9 +50,9 @@ class Board:
 
     `set_interrupt(hart, bit, level)` drives MSIP, SEIP and MEIP of a hart's `mip`; `set_mtimecmp(hart, tick)` hands a
     hart its timer deadline; `on_console` gets what the serial port transmits; `on_power(event, code)` is called when
-    software ends or restarts the machine. `drives` become virtio block devices in the first slots. `clock` gives the
-    RTC nanoseconds since 1970 (default: it starts at 1970 and follows `timebase`). All calls belong on the machine's
-    thread.
+    software ends or restarts the machine. `drives` become virtio block devices in the first slots; `report` is told the
+    first error of each. `clock` gives the RTC nanoseconds since 1970 (default: it starts at 1970 and follows
+    `timebase`). All calls belong on the machine's thread.
 
     `dma` are the paths of devices to memory, by the address of their registers.
     """
@@ -68,6 +68,7 @@ class Board:
         on_console: Callable[[bytes], None],
         on_power: Callable[[PowerEvent, int], None],
         drives: Sequence[Disk] = (),
+        report: Callable[[str], None] = quiet,
         clock: Callable[[], int] | None = None,
     ) -> None:
         if not 1 <= harts <= m.MAX_HARTS:
@@ -96,7 +97,7 @@ class Board:
             self.source_names[m.VIRTIO_IRQ + slot] = f"virtio{slot}"
             self.bus.attach(m.VIRTIO_BASE + slot * m.VIRTIO_STRIDE, m.VIRTIO_STRIDE, transport, f"virtio{slot}")
         for slot, disk in enumerate(drives):
-            self.connect(slot, Block(DiskServer(disk), serial=f"drive{slot}"))
+            self.connect(slot, Block(DiskServer(disk, partial(_of_drive, report, slot)), serial=f"drive{slot}"))
 
     def connect(self, slot: int, backend: Backend) -> None:
         """Plugs a virtio device into an empty slot."""
@@ -142,3 +143,7 @@ class Board:
 
 def _nanoseconds(timebase: Timebase) -> int:
     return timebase.now() * (1_000_000_000 // TICKS_PER_SECOND)
+
+
+def _of_drive(report: Callable[[str], None], slot: int, line: str) -> None:
+    report(f"drive{slot}: {line}")
