@@ -16,11 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from shyper_tui.engine.core import records
-from shyper_tui.engine.core.compile import Compiled, compile_ir
+from shyper_tui.engine.core.compile import compile_ir
 from shyper_tui.engine.core.decoder import HandlerTable
 from shyper_tui.engine.core.fused import LONGEST, MOST_REGISTERS, Sequence, Step, number_registers
 from shyper_tui.engine.core.interpreter import Handler, InterpreterSemantics
 from shyper_tui.engine.core.layout import Layout
+from shyper_tui.engine.core.object_cache import Compiled
 from shyper_tui.engine.hart.host_memory import PAGE, Block
 from shyper_tui.engine.hart.program import Program, generate
 from shyper_tui.engine.isa.decode import decode, length_of

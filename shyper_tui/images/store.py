@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_dir
+from shyper_tui.user_folders import user_cache_dir
 
 from .errors import ImageError
 

@@ -10,7 +10,8 @@ from unittest.mock import patch
 from shyper_tui.engine import machine as machine_module
 from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.board.memory_map import RAM_BASE
-from shyper_tui.engine.core.compile import Compiled, compile_ir, load_cached, source_key, store_cached
+from shyper_tui.engine.core.compile import compile_ir, source_key
+from shyper_tui.engine.core.object_cache import Compiled, load_cached, store_cached
 from shyper_tui.engine.hart.exits import Reason
 from shyper_tui.engine.hart.program import ENGINE, Program, generate, program
 from shyper_tui.engine.hart.slow_path import SlowPath

@@ -1,36 +1,18 @@
-"""LLVM IR to machine code, through llvmlite, with a cache of objects on disk.
-
-The cache's key is what the code is generated from: the sources of the generator, the host's CPU and LLVM's version. A
-hit needs neither the generator nor the optimiser.
-"""
+"""LLVM IR to machine code, through llvmlite. `object_cache` keeps the result on disk."""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
-import struct
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
-import platformdirs
 
-_MAGIC = b"SHYPEROBJ1"
 Progress = Callable[[str, float], None]
 """(what is being done, fraction done)."""
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """An object file and the tables that belong to it."""
-
-    object: bytes
-    tables: tuple[bytes, ...]
 
 
 def _target_machine() -> Any:
@@ -84,12 +66,9 @@ class Loaded:
         return signature(self.address(name))
 
 
-def cache_folder() -> Path:
-    return Path(platformdirs.user_cache_dir("shyper-tui")) / "core"
-
-
 def source_key(folders: list[Path]) -> str:
-    """A hash over the generator's sources, the host CPU and LLVM's version."""
+    """The cache's key: a hash over what the code is generated from (the generator's sources), the host CPU and LLVM's
+    version."""
     digest = hashlib.sha256()
     for folder in folders:
         for file in sorted((*folder.glob("*.py"), *folder.glob("*.json"))):
@@ -98,39 +77,3 @@ def source_key(folders: list[Path]) -> str:
     features = llvm.get_host_cpu_features().flatten()
     digest.update(f"{llvmlite.__version__} {llvm.get_host_cpu_name()} {features}".encode())
     return digest.hexdigest()[:24]
-
-
-def load_cached(key: str) -> Compiled | None:
-    """None when there is no entry, or a damaged one."""
-    try:
-        data = (cache_folder() / f"{key}.bin").read_bytes()
-    except OSError:
-        return None
-    if data[: len(_MAGIC)] != _MAGIC or len(data) < len(_MAGIC) + 36:
-        return None
-    checksum = data[len(_MAGIC) : len(_MAGIC) + 32]
-    body = data[len(_MAGIC) + 32 :]
-    if hashlib.sha256(body).digest() != checksum:
-        return None
-    (count,) = struct.unpack_from("<I", body)
-    position = 4 + 8 * count
-    parts = []
-    for length in struct.unpack_from(f"<{count}Q", body, 4):
-        parts.append(body[position : position + length])
-        position += length
-    return Compiled(parts[0], tuple(parts[1:]))
-
-
-def store_cached(key: str, compiled: Compiled) -> None:
-    """Writes an entry atomically; a cache that cannot be written is no error."""
-    parts = (compiled.object, *compiled.tables)
-    body = struct.pack(f"<I{len(parts)}Q", len(parts), *map(len, parts)) + b"".join(parts)
-    try:
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-        os.replace(name, folder / f"{key}.bin")
-    except OSError:
-        return

@@ -6,15 +6,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from shyper_tui.engine.core.compile import (
-    Compiled,
-    Loaded,
-    Progress,
-    compile_ir,
-    load_cached,
-    source_key,
-    store_cached,
-)
+from shyper_tui.engine.core.compile import Loaded, Progress, compile_ir, source_key
+from shyper_tui.engine.core.object_cache import Compiled, load_cached, store_cached
 
 ENGINE = Path(__file__).parent.parent
 
