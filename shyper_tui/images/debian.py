@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -143,9 +144,13 @@ def _lock() -> Iterator[None]:
     """One fetch at a time; a second one waits for the first. A full or forbidden disk becomes an ImageError."""
     try:
         store.cache_folder().mkdir(parents=True, exist_ok=True)
-        with (store.cache_folder() / "fetch.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.open(store.cache_folder() / "fetch.lock", flags, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
     except OSError as error:
         raise ImageError(
             f"The images cannot be written to {store.cache_folder()}: {error.strerror or error}.",

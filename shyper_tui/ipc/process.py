@@ -17,6 +17,8 @@ from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit, to_w
 from shyper_tui.plain_text import visible
 
 LOG_LINES = 200
+LONGEST_LOG_LINE = 1000
+"""Characters of a line of the engine's log that are kept."""
 STOP_SECONDS = 10.0
 """How long a stopping engine may take before it is killed."""
 
@@ -102,7 +104,7 @@ class EngineProcess:
                 continue
             if not line:
                 break
-            text = visible(line.decode("utf-8", "replace").rstrip())
+            text = visible(line.decode("utf-8", "replace").rstrip())[:LONGEST_LOG_LINE]
             self.log.append(text)
             if self._on_log is not None:
                 self._on_log(text)
