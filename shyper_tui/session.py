@@ -12,6 +12,9 @@ from shyper_tui.ipc.messages import EngineError, MachineStatus, VmInfo, WorkerEx
 from shyper_tui.ports import Engine, EngineFactory
 
 LOG_LINES = 200
+WARNINGS = 5
+WARNING = "warning: "
+"""How the engine marks such lines."""
 MVM_ID = 0
 """The managing VM: its console is the board's serial port, which has no size."""
 
@@ -31,6 +34,8 @@ class Session:
         self.vms: list[VmInfo] = []
         self.consoles: dict[int, Console] = {}
         self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.warnings: deque[str] = deque(maxlen=WARNINGS)
+        """What of the log the user should know at once and has not been told yet."""
         self.ended: WorkerExit | None = None
         """How the engine ended, when it did without being asked to."""
         self.stopping = False
@@ -48,7 +53,7 @@ class Session:
         """Start the engine. A failure is kept in `ended`, not raised."""
         self.ended, self.status, self.vms, self.stopping = None, None, [], False
         try:
-            engine = await self._factory(self.log.append)
+            engine = await self._factory(self._logged)
         except EngineError as error:
             self.ended = WorkerExit(None, [*self.log, error.message])
             return
@@ -56,6 +61,11 @@ class Session:
         engine.closed.add_done_callback(self._closed)
         if not any(task.get_name() == "feeder" for task in self._tasks):
             self.spawn(self.feeder.run(), "feeder")
+
+    def _logged(self, line: str) -> None:
+        self.log.append(line)
+        if line.startswith(WARNING):
+            self.warnings.append(line.removeprefix(WARNING))
 
     def _closed(self, closed: asyncio.Future[WorkerExit]) -> None:
         self.engine = None

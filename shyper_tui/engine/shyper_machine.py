@@ -85,7 +85,7 @@ class ShyperMachine:
         if mvm_disk:
 
             def report(line: str) -> None:
-                hooks.log(f"the managing VM's disk: {line}")
+                hooks.log(f"warning: the managing VM's disk: {line}")
 
             machine.board.connect(0, board_disk(self._open(mvm_disk), machine, report))
         machine.board.connect(VIRTIO_SLOTS - 1, Entropy(self._seed))

@@ -197,9 +197,15 @@ class Workstation(Screen[None]):
             self.update_panes()
             self._tell_trouble()
             self._tell_failures()
+            self._tell_warnings()
             if self.session.ended is not None:
                 self.post_message(self.EngineEnded())
             await asyncio.sleep(STATE_SECONDS if self.session.vms or self.session.ended else START_SECONDS)
+
+    def _tell_warnings(self) -> None:
+        """What the engine has warned of since, for example a disk that has errors."""
+        while self.session.warnings:
+            self.notify(self.session.warnings.popleft(), title="warning", severity="warning", timeout=30)
 
     def _tell_trouble(self) -> None:
         """What went wrong at the start, once in full: the state line and the panes have room for its beginning only."""

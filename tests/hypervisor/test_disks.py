@@ -283,7 +283,7 @@ def test_an_error_of_the_host_is_an_io_error_and_one_line(tmp_path: Path) -> Non
     assert (guest.block.errors, guest.block.requests[RequestType.IN]) == (3, 2)
     lines = [line for line in lab.log if "IN at sector 1 failed" in line]
     assert len(lines) == 1
-    assert lines[0].startswith("VM 1 (guest-1), device virtio_blk@10001000: ")
+    assert lines[0].startswith("warning: VM 1 (guest-1), device virtio_blk@10001000: ")
     assert sum("failed" in line for line in lab.log) == 1
 
 

@@ -334,7 +334,7 @@ def test_an_error_that_a_reset_has_hidden_is_told_at_the_next_flush(host: SlowHo
         assert disk.answers() == [(1, b"", expected)]
     host.errors = [OSError(errno.EIO, "the medium is worse")]
     lab.disks.close(lab.log.append)
-    assert lab.log[-1] == f"{path}: what guests have written may be lost: the medium is worse"
+    assert lab.log[-1] == f"warning: {path}: what guests have written may be lost: the medium is worse"
 
 
 def test_the_machine_ends_while_it_waits_for_the_disk_and_everything_is_stored(

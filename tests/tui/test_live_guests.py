@@ -4,6 +4,7 @@ screen."""
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -83,8 +84,8 @@ class Live:
 
 
 @asynccontextmanager
-async def open_live(tmp_path: Path) -> AsyncIterator[Live]:
-    app = ShyperApp(engine_factory({"embedded": True, "clock": "wall", "log_dir": str(tmp_path)}))
+async def open_live(tmp_path: Path, **options: str) -> AsyncIterator[Live]:
+    app = ShyperApp(engine_factory({"embedded": True, "clock": "wall", "log_dir": str(tmp_path), **options}))
     async with app.run_test(size=(120, 40)) as pilot:
         live = Live(app, pilot)
         await live.until(lambda: "mvm#" in live.text(0) and "gvm#" in live.text(1), "no prompts")
@@ -198,6 +199,18 @@ async def test_a_fault_of_a_guest_is_shown_with_everything_that_is_known(tmp_pat
             assert wanted in screen.lines.text
         assert re.search(r"instruction  0x00052283", screen.lines.text)  # lw t0, 0(a0)
         assert re.search(r" 21 load guest-page fault +[1-9][0-9]* ", screen.lines.text)
+
+
+async def test_the_user_is_told_of_a_disk_that_was_cut_while_its_guest_runs(tmp_path: Path) -> None:
+    disk, daemon = tmp_path / "disk.img", tmp_path / "disks.json"
+    disk.write_bytes(bytes(64 * 512))
+    daemon.write_text('{"mediated": ["disk.img"]}')
+    async with open_live(tmp_path, daemon=str(daemon)) as live:
+        os.truncate(disk, 512)
+        await live.type(1, "blk read 40")
+        await live.until(
+            lambda: any("somebody has cut it" in note.message for note in live.app._notifications), "no warning"
+        )
 
 
 async def test_a_guest_named_like_markup_is_listed_found_and_stopped(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ def _server(vm: Vm, device: EmulatedDevice, environment: Environment, start: int
     def report(line: str) -> None:
         environment.log(f"{what}: {line}")
 
+    def trouble(line: str) -> None:
+        environment.log(f"warning: {what}: {line}")
+
     if device.disk is None:
         if device.mediated:
             report("no mediated disk is free, so its contents are lost when the VM is removed")
@@ -47,7 +50,7 @@ def _server(vm: Vm, device: EmulatedDevice, environment: Environment, start: int
     if isinstance(entry.backing, DaemonDisk):
         return DaemonServer(entry.backing, start, sectors)
     window = DiskWindow(entry.backing, start * SECTOR, sectors * SECTOR)
-    return PacedServer(window, environment.timebase, report, syncs=entry.syncs, post=environment.post)
+    return PacedServer(window, environment.timebase, trouble, syncs=entry.syncs, post=environment.post)
 
 
 def _serial(vm: Vm, device: EmulatedDevice) -> str:

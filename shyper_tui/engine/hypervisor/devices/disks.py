@@ -118,7 +118,7 @@ class MediatedDisks:
                 try:
                     entry.syncs.close()
                 except OSError as error:
-                    report(f"{entry.name}: what guests have written may be lost: {error.strerror or error}")
+                    report(f"warning: {entry.name}: what guests have written may be lost: {error.strerror or error}")
         for disk in self._opened:
             disk.close()
 
