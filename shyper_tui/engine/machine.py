@@ -208,12 +208,8 @@ class Machine:
             self.run_round()
 
     def _perform_posted(self) -> None:
-        while True:
-            try:
-                call = self._posted.get_nowait()
-            except queue.Empty:
-                return
-            call()
+        for _ in range(self._posted.qsize()):  # what these post has its turn after the next round
+            self._posted.get_nowait()()
 
     def run_round(self, limit: int | None = None) -> None:
         """One turn of every hart, more where harts call each other, and the events that are due; not past cycle

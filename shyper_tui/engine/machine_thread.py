@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -19,6 +21,9 @@ from shyper_tui.ipc.messages import EngineError, EngineState
 from shyper_tui.plain_text import visible
 
 T = TypeVar("T")
+
+DRAIN_SECONDS = 0.002
+"""For how long requests are performed between two slices of the machine; one that takes longer is not cut short."""
 
 
 class Runnable(Protocol):
@@ -47,6 +52,7 @@ class MachineThread:
         self._build = build
         self._on_change = on_change
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._drain_posted = False
         self._runnable: Runnable | None = None
         self._running = False
         self._closing = False
@@ -82,9 +88,13 @@ class MachineThread:
                 _from_thread(loop, result, value, None)
 
         self._calls.put(perform)
-        if self._running and self._runnable is not None:
-            self._runnable.post(self._drain)
+        self._ask_for_drain()
         return await result
+
+    def _ask_for_drain(self) -> None:
+        if self._running and self._runnable is not None and not self._drain_posted:
+            self._drain_posted = True
+            self._runnable.post(self._drain_some)
 
     def set_state(self, state: EngineState, message: str = "") -> None:
         """In the machine's thread: the machine is in another state now."""
@@ -113,8 +123,16 @@ class MachineThread:
         self._serve()
         self._close()
 
-    def _drain(self) -> None:
-        while True:
+    def _drain_some(self) -> None:
+        """Between slices: for DRAIN_SECONDS at most, so that a flood of requests does not keep the machine from
+        running."""
+        self._drain_posted = False  # before looking: a call after this asks again
+        self._drain(time.perf_counter() + DRAIN_SECONDS)
+        if not self._calls.empty():
+            self._ask_for_drain()
+
+    def _drain(self, end: float = math.inf) -> None:
+        while time.perf_counter() < end:
             try:
                 call = self._calls.get_nowait()
             except queue.Empty:

@@ -143,7 +143,8 @@ class Connection:
         return ""
 
     def _event(self, name: str, arguments: dict[str, Any]) -> None:
-        queue = self._streams.get(arguments.get("stream", 0))
+        number = arguments.get("stream")
+        queue = self._streams.get(number) if isinstance(number, int) else None
         if queue is None:
             return  # the stream was closed while the frame was under way, or an event of a newer engine
         if name == "console":

@@ -1,4 +1,5 @@
-"""Frames on the socket: a 4-byte big-endian length and one msgpack map, at most 16 MiB.
+"""Frames on the socket: a 4-byte big-endian length and one msgpack map, at most 16 MiB and with a bounded number of
+values in it.
 
 Texts may be file names that are no UTF-8; they arrive as they were (`surrogateescape`).
 
@@ -13,8 +14,17 @@ from typing import Any
 
 import msgpack
 
+from shyper_tui.ipc.frame_budget import MOST_OPEN, within
+
 MAX_FRAME = 16 * 1024 * 1024
 """Largest body of a frame in bytes."""
+
+MOST_VALUES = 128 * 1024
+"""Values in a frame: numbers, texts, lists, maps and all that they hold. The largest snapshot has some ten thousand."""
+MOST_REQUEST_VALUES = 4096
+"""The same in a frame from a client: a request is a text or two and a few numbers."""
+FRAME_SECONDS = 30.0
+"""How long a frame may take from its first byte to its last."""
 
 LENGTH_SIZE = 4
 KINDS = frozenset({"req", "rep", "err", "ev"})
@@ -23,7 +33,8 @@ Frame = dict[str, Any]
 
 
 class FrameError(Exception):
-    """The peer sent something that is no frame; `code` is one of frame-too-large, frame-garbage, frame-truncated."""
+    """The peer sent something that is no frame; `code` is one of frame-too-large, frame-garbage, frame-truncated,
+    frame-slow."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -42,8 +53,11 @@ def encode(frame: Frame) -> bytes:
     return len(body).to_bytes(LENGTH_SIZE, "big") + body
 
 
-def decode(body: bytes) -> Frame:
+def decode(body: bytes, most_values: int = MOST_VALUES) -> Frame:
     """The map in a frame's body, with a known kind and the fields of that kind; FrameError for anything else."""
+    if not within(body, most_values):
+        sentence = f"the frame holds more than {most_values} values, or lists more than {MOST_OPEN} deep"
+        raise FrameError("frame-too-large", sentence)
     try:
         frame = msgpack.unpackb(body, raw=False, strict_map_key=True, unicode_errors="surrogateescape")
     except Exception as error:  # msgpack raises its own family, ValueError, UnicodeDecodeError and RecursionError
@@ -63,19 +77,31 @@ def decode(body: bytes) -> Frame:
     return frame
 
 
-async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
+async def read_frame(
+    reader: asyncio.StreamReader, most_bytes: int = MAX_FRAME, most_values: int = MOST_VALUES
+) -> Frame | None:
     """The next frame, or None at a clean end of the stream; FrameError when the stream holds something else."""
-    try:
-        header = await reader.readexactly(LENGTH_SIZE)
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise FrameError("frame-truncated", "the connection ended inside a frame's length") from None
+    first = await reader.read(1)
+    if not first:
         return None
-    length = int.from_bytes(header, "big")
-    if length > MAX_FRAME:
-        raise FrameError("frame-too-large", f"a frame of {length} bytes exceeds the limit of {MAX_FRAME}")
     try:
-        return decode(await reader.readexactly(length))
+        async with asyncio.timeout(FRAME_SECONDS):
+            body = await _body(reader, first, most_bytes)
+    except TimeoutError:
+        raise FrameError("frame-slow", f"a frame was not complete {FRAME_SECONDS:g} s after its first byte") from None
+    return decode(body, most_values)
+
+
+async def _body(reader: asyncio.StreamReader, first: bytes, most_bytes: int) -> bytes:
+    try:
+        header = first + await reader.readexactly(LENGTH_SIZE - 1)
+    except asyncio.IncompleteReadError:
+        raise FrameError("frame-truncated", "the connection ended inside a frame's length") from None
+    length = int.from_bytes(header, "big")
+    if length > most_bytes:
+        raise FrameError("frame-too-large", f"a frame of {length} bytes exceeds the limit of {most_bytes}")
+    try:
+        return await reader.readexactly(length)
     except asyncio.IncompleteReadError as error:
         got = len(error.partial)
         raise FrameError("frame-truncated", f"the connection ended after {got} of {length} bytes") from None

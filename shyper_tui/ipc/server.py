@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,11 @@ from shyper_tui.ipc.service import Service
 from shyper_tui.ipc.session import Session
 
 CLIENTS_AT_ONCE = 32
+"""Clients that are served; they stay, and one more is refused."""
+CLIENTS_OF_A_PROCESS = 16
+"""The same of one process, so that a script that never closes its connections locks nobody out."""
+STRANGERS_AT_ONCE = 32
+"""Connections without a hello; of more than these the oldest ends."""
 
 
 class Server:
@@ -23,6 +30,9 @@ class Server:
         self._service = service
         self._on_last_owner_gone = on_last_owner_gone
         self._sessions: dict[Session, asyncio.Task[None]] = {}
+        self._strangers: dict[Session, int] = {}
+        """Sessions that have not said hello, oldest first, and the processes they belong to."""
+        self._served: dict[Session, int] = {}
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -44,15 +54,42 @@ class Server:
         self.path.unlink(missing_ok=True)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._sessions) >= CLIENTS_AT_ONCE:
-            writer.close()
-            return
-        session = Session(self._service, reader, writer)
+        session = Session(self._service, reader, writer, self._admit)
+        self._strangers[session] = _process_of(writer)
+        if len(self._strangers) > STRANGERS_AT_ONCE:
+            self._dismiss(next(iter(self._strangers)))
         task = asyncio.get_running_loop().create_task(session.run(), name="ipc-session")
         self._sessions[session] = task
         task.add_done_callback(lambda _: self._left(session))
 
+    def _dismiss(self, session: Session) -> None:
+        del self._strangers[session]
+        others = f"more than {STRANGERS_AT_ONCE} connections have not said hello"
+        session.dismiss("hello", f"{others}; this one has waited longest")
+        self._sessions[session].cancel()
+
+    def _admit(self, session: Session) -> str:
+        """A session has said hello; returns why it cannot be served, else ""."""
+        process = self._strangers.pop(session, 0)
+        if len(self._served) >= CLIENTS_AT_ONCE:
+            return f"the engine serves {CLIENTS_AT_ONCE} clients already, which is its limit; close one of them"
+        if list(self._served.values()).count(process) >= CLIENTS_OF_A_PROCESS:
+            return f"process {process} has {CLIENTS_OF_A_PROCESS} connections to the engine already, which is the limit"
+        self._served[session] = process
+        return ""
+
     def _left(self, session: Session) -> None:
         del self._sessions[session]
+        self._strangers.pop(session, None)
+        self._served.pop(session, None)
         if session.owner and self._on_last_owner_gone and not any(other.owner for other in self._sessions):
             self._on_last_owner_gone()
+
+
+def _process_of(writer: asyncio.StreamWriter) -> int:
+    """The process that connected (Linux: SO_PEERCRED); 0 where the system does not tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return 0
+    credentials = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])

@@ -7,9 +7,10 @@ import contextlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
-from shyper_tui.ipc.frames import Frame, FrameError, encode, read_frame
+from shyper_tui.ipc.frames import MAX_FRAME, MOST_REQUEST_VALUES, Frame, FrameError, encode, read_frame
 from shyper_tui.ipc.messages import (
     PROTOCOL,
     ConsoleChunk,
@@ -23,7 +24,10 @@ from shyper_tui.ipc.messages import (
 from shyper_tui.ipc.pump import ConsolePump
 from shyper_tui.ipc.service import Service
 
-HELLO_SECONDS = 10.0
+HELLO_SECONDS = 5.0
+"""How long a client may take to say hello."""
+HELLO_BYTES = 4096
+"""Largest hello."""
 REQUESTS_AT_ONCE = 32
 """Unanswered requests of one client; more stay unread in its socket."""
 STREAMS_AT_ONCE = 64
@@ -33,10 +37,15 @@ CONSOLE_READ_LIMIT = 1024 * 1024
 
 
 class Session:
-    """Reads one client's requests, performs each in a task of its own, and writes the answers."""
+    """Reads one client's requests, performs each in a task of its own, and writes the answers. `admit` says why the
+    client cannot be served, or "" when it can: it is asked once, when a right hello has come."""
 
-    def __init__(self, service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._service, self._reader, self._writer = service, reader, writer
+    def __init__(
+        self, service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+        admit: Callable[[Session], str] = lambda session: "",
+    ) -> None:  # fmt: skip
+        self._service, self._reader, self._writer, self._admit = service, reader, writer, admit
+        self._sending = asyncio.Lock()
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pumps: dict[int, tuple[ConsolePump, asyncio.Task[None]]] = {}
@@ -47,7 +56,7 @@ class Session:
         """Serves the client until it leaves or sends something unreadable."""
         try:
             await self._welcome()
-            while (frame := await read_frame(self._reader)) is not None:
+            while (frame := await read_frame(self._reader, MAX_FRAME, MOST_REQUEST_VALUES)) is not None:
                 await self._accept(frame)
         except FrameError as error:
             await self._refuse(0, error.code, error.message)
@@ -61,7 +70,7 @@ class Session:
     async def _welcome(self) -> None:
         """The client's first frame must be a `hello` of this protocol version."""
         try:
-            frame = await asyncio.wait_for(read_frame(self._reader), HELLO_SECONDS)
+            frame = await asyncio.wait_for(read_frame(self._reader, HELLO_BYTES, HELLO_BYTES), HELLO_SECONDS)
         except TimeoutError:
             raise EngineError("hello", f"no hello came within {HELLO_SECONDS:g} s") from None
         if frame is None:
@@ -73,10 +82,13 @@ class Session:
             if version != PROTOCOL:
                 sentence = f"this engine speaks protocol {PROTOCOL}, the client {version!r}"
                 raise EngineError("protocol-version", f"{sentence}; use the same release of both")
-            self.owner = from_wire(Hello, frame["a"]).owner
+            hello = from_wire(Hello, frame["a"])
+            if refusal := self._admit(self):
+                raise EngineError("too-many-clients", refusal)
+            self.owner = hello.owner
         except (EngineError, MessageError) as error:
             code = error.code if isinstance(error, EngineError) else "bad-arguments"
-            await self._refuse(frame["id"], code, str(error))
+            await self._refuse(frame["id"], code, error.message if isinstance(error, EngineError) else str(error))
             raise ConnectionResetError from None
         welcome = Welcome(PROTOCOL, self._service.version, os.getpid())
         await self._send({"k": "rep", "id": frame["id"], "r": to_wire(welcome)})
@@ -85,6 +97,7 @@ class Session:
         if frame["k"] == "ev":
             self._client_event(frame["m"], frame["a"])
         elif frame["k"] == "req":
+            await self._writer.drain()  # who does not read answers asks for no more
             await self._slots.acquire()
             self._start(self._perform(frame))
         else:
@@ -158,10 +171,15 @@ class Session:
             await self._send(frame)
 
     async def _send(self, frame: Frame) -> None:
-        if self._writer.is_closing():
-            raise ConnectionResetError
-        self._writer.write(encode(frame))
-        await self._writer.drain()
+        async with self._sending:  # one frame at a time goes beyond WRITE_BUFFER
+            if self._writer.is_closing():
+                raise ConnectionResetError
+            self._writer.write(encode(frame))
+            await self._writer.drain()
+
+    def dismiss(self, code: str, message: str) -> None:
+        """Tells a client that has not said hello why the connection ends, without waiting for it."""
+        self._writer.write(encode({"k": "err", "id": 0, "code": code, "message": message, "diagnostics": []}))
 
     async def _end(self) -> None:
         for task in list(self._tasks):
