@@ -21,6 +21,8 @@ VIRTUAL_DIVIDER = 10
 
 class Clock(ABC):
     name: str
+    follows_host = False
+    """Time follows the host's clock, and runs do not repeat."""
     calendar: Callable[[], int] | None = None
     """Nanoseconds since 1970 for the real-time clock; None: the machine's own time, from 1970 on."""
 
@@ -128,6 +130,7 @@ class WallClock(Clock):
     """
 
     name = "wall"
+    follows_host = True
     calendar = staticmethod(time.time_ns)
     INTERVAL = 0.002
     """Seconds of a window, …"""

@@ -10,6 +10,7 @@ import heapq
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from shyper_tui.engine.board.alarm import Alarm
@@ -31,9 +32,9 @@ from shyper_tui.engine.hart.program import Program, program
 from shyper_tui.engine.hart.slow_path import SlowPath
 from shyper_tui.engine.hart.state import LAYOUT, NEVER
 
-TRAP_CYCLES, MMIO_CYCLES = 1000, 200
-"""Cycles that pass in software or a device written in Python. They keep a guest that does nothing but trap from taking
-the host's time from the other harts' turns."""
+TRAP_CYCLES, MMIO_CYCLES, SLOW_CYCLES = 1000, 200, 1000
+"""Cycles that pass in software or a device written in Python, and in an instruction that native code leaves to the
+evaluator. They keep a guest that does nothing else from taking the host's time from the other harts' turns."""
 
 M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
@@ -42,8 +43,10 @@ M_SOFTWARE, HS_SOFTWARE = 1, 2
 class Event:
     """A device's call at a tick."""
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    def __init__(self, callback: Callable[[], None], payer: int | None) -> None:
+        """`payer`: the hart on whose behalf the host works then."""
         self.callback: Callable[[], None] | None = callback
+        self.payer = payer
 
     def cancel(self) -> None:
         self.callback = None
@@ -84,6 +87,7 @@ class Machine:
         self.paused = False
         self.cycle = 0
         self._current: Hart | None = None
+        self._payer: int | None = None  # of the event that runs: those that it orders are that hart's, too
         self._mtimecmp_written = False
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
@@ -105,6 +109,8 @@ class Machine:
         core = core or program()
         self.harts = [Hart(number, core, self.host, self.board.bus) for number in range(harts)]
         self._group = HartGroup(self.harts, self.alarm.address)
+        if self.clock.follows_host:
+            self._group.count_time()
         self._direct = DirectWindows()
         self._answer_directly()
         self._slow = SlowPath(core, self.host, self.board.bus)
@@ -135,7 +141,7 @@ class Machine:
 
     def call_at(self, tick: int, callback: Callable[[], None]) -> Event:
         """Calls `callback` at the first turn that begins at or after `tick` (`Timebase`)."""
-        event = Event(callback)
+        event = Event(callback, self._current.hart_id if self._current else self._payer)
         heapq.heappush(self._events, (tick, next(self._order), event))
         return event
 
@@ -151,9 +157,20 @@ class Machine:
             if tick == self.alarm.tick:
                 self.alarm.ring(now)
                 continue
-            callback = heapq.heappop(self._events)[2].callback
-            if callback:
-                callback()
+            self._run_event(heapq.heappop(self._events)[2])
+
+    def _run_event(self, event: Event) -> None:
+        if event.callback is None:
+            return
+        payer = event.payer
+        if payer is None or not self.clock.follows_host:
+            event.callback()
+            return
+        begin = time.perf_counter_ns()
+        self._payer = payer
+        event.callback()
+        self._payer = None
+        self._group.charge(payer, time.perf_counter_ns() - begin)
 
     def _set_time(self) -> None:
         """Hands the harts the clock's mapping from cycles to ticks."""
@@ -242,8 +259,11 @@ class Machine:
             self._mmio_load(hart)
         elif reason == _MMIO_STORE:
             self._mmio_store(hart)
-        elif self._slow.step(hart):
-            self._software_trap(hart)
+        else:
+            trapped = self._slow.step(hart)
+            _pass_cycles(hart, SLOW_CYCLES)
+            if trapped:
+                self._software_trap(hart)
         if self._mtimecmp_written:
             self._mtimecmp_written = False
             self._group.end_turn(hart)

@@ -145,7 +145,7 @@ class Lockstep:
         before = self.native.instructions
         end = self.native.cycle + cycles
         # time that passes in devices is the machine's affair
-        with patch.object(machine_module, "MMIO_CYCLES", 0):
+        with patch.object(machine_module, "MMIO_CYCLES", 0), patch.object(machine_module, "SLOW_CYCLES", 0):
             while self.native.cycle < end and (reason := self.native.enter(end)) != Reason.SLICE:
                 if reason == Reason.OWES:
                     self.native.set("debt", 0)  # the machine's affair, too

@@ -15,6 +15,7 @@ from . import (
     tlb,
     translation,
     traps,
+    turn_time,
     turns,
 )
 from .direct import dispatch, memory, net, pace, plic, queue, virtio
@@ -23,7 +24,8 @@ from .native import NATIVE
 
 MODULES = (timers, interrupts, traps, protection, translation, csr, csr_access)
 NATIVE_MODULES = (
-    tlb, code_pages, debt, shared_time, group_functions, plic, memory, pace, queue, net, virtio, dispatch, turns,
+    tlb, code_pages, debt, shared_time, group_functions, plic, memory, pace, queue, net, virtio, dispatch, turn_time,
+    turns,
 )  # fmt: skip
 
 __all__ = ["FUNCTIONS", "MODULES", "NATIVE", "NATIVE_MODULES"]

@@ -30,6 +30,9 @@ DROP_PAGE = 800
 SCAN_TABLE = 350
 """A look at all entries of a table of one TLB context, or its emptying: 16 KiB."""
 
+EMPTY_CONTEXT = 3 * SCAN_TABLE
+"""All three tables of a context in which something is."""
+
 
 def owe(b: LlvmBuilder, cycles: Value | int) -> None:
     """The hart owes `cycles` more."""

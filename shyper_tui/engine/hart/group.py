@@ -29,6 +29,25 @@ class HartGroup:
         self._begin, self._run, self._end_turn = native["group_begin"], native["group_run"], native["group_end_turn"]
         self._finish = native["group_finish"]
         self._words[at.ALARM // 8] = alarm
+        self._words[at.STRETCH // 8] = 1
+        for place in range(len(harts)):
+            self._words[_PACE + place] = at.FASTEST_PACE
+
+    def count_time(self) -> None:
+        """From now on, what turns take of the host's time counts, too (`hart.turn_time`)."""
+        self._words[_BY_TIME] = 1
+
+    def charge(self, hart: int, nanoseconds: int) -> None:
+        """Hart `hart` is the reason for as much of the host's time that was spent outside of its turns."""
+        self._words[_USED + hart] += nanoseconds
+
+    def used(self, hart: int) -> int:
+        """Nanoseconds of the host that are counted for hart `hart`; a hart that sleeps is level with the least."""
+        return self._words[_USED + hart]
+
+    def pace(self, hart: int) -> int:
+        """The most cycles that a turn of hart `hart` may have beside others' now."""
+        return self._words[_PACE + hart]
 
     def idle(self) -> int:
         """Those that wait, with nothing pending that ends it."""
@@ -76,4 +95,5 @@ class HartGroup:
 
 _CYCLE, _EVENT_AT, _LIMIT, _CLOCK_AT = at.CYCLE // 8, at.EVENT_AT // 8, at.LIMIT // 8, at.CLOCK_AT // 8
 _HANDOVERS = at.HANDOVERS // 8
+_BY_TIME, _USED, _PACE = at.BY_TIME // 8, at.USED // 8, at.PACE // 8
 """Indices of words."""

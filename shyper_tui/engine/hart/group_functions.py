@@ -13,7 +13,7 @@ from .native import native
 from .state import LAYOUT, NEVER
 
 
-def _each(b: LlvmBuilder, group: Value, do: Callable[[Value, Value], None]) -> None:
+def each_hart(b: LlvmBuilder, group: Value, do: Callable[[Value, Value], None]) -> None:
     """Runs `do(number, address of the state)` for every hart."""
     number = b.variable(0)
     with b.loop() as harts:
@@ -50,7 +50,7 @@ def group_survey(b: LlvmBuilder, group: Value) -> None:
                 timer = _of(b, hart, "next_timer", now)
                 soonest.value = timer.ult(soonest.value).select(timer, soonest.value)
 
-    _each(b, group, look)
+    each_hart(b, group, look)
     b.host_store(group, soonest.value, at.SOONEST)
     b.ret(idle.value)
 
@@ -65,7 +65,7 @@ def group_sleep(b: LlvmBuilder, group: Value, idle: Value, cycle: Value) -> None
             b.host_store(hart, cycle, LAYOUT.offset("deadline"))
             b.host_store(hart, skipped + (cycle - now), LAYOUT.offset("skipped"))
 
-    _each(b, group, sleep)
+    each_hart(b, group, sleep)
 
 
 @native("group")
@@ -76,7 +76,7 @@ def group_note_inputs(b: LlvmBuilder, group: Value) -> None:
         for place, name in enumerate(at.INPUTS):
             b.host_store(group + number * at.SEEN_SIZE, _field(b, hart, name), at.SEEN + 8 * place)
 
-    _each(b, group, note)
+    each_hart(b, group, note)
 
 
 @native("group own")
@@ -91,5 +91,5 @@ def group_interrupted(b: LlvmBuilder, group: Value, own: Value) -> None:
         with b.if_((different != 0) & (number != own)):
             b.ret(number + 1)
 
-    _each(b, group, compare)
+    each_hart(b, group, compare)
     b.ret(0)

@@ -30,7 +30,19 @@ CURRENT, CALLED = FIRST + 8, FIRST + 16
 """The number of the hart whose turn it is, or NOBODY; one more than that of the hart that another has interrupted."""
 HANDOVERS = CALLED + 8
 """How many more rounds may follow before Python is asked."""
-SIZE = HANDOVERS + 8
+
+# turns counted in the host's time (nanoseconds)
+BY_TIME = HANDOVERS + 8
+"""Not 0: what a turn takes of the host's time counts, not only its cycles."""
+TURN_AT, TURN_FROM = BY_TIME + 8, BY_TIME + 16
+"""When the current hart's turn began: the host's time, and the hart's cycle."""
+USED = TURN_FROM + 8
+"""For each hart, the host's time that its turns took; one that sleeps falls behind nobody."""
+PACE = USED + 8 * MOST_HARTS
+"""For each hart, the most cycles that a turn of MOST_TIME may have, from what its last turns took."""
+STRETCH = PACE + 8 * MOST_HARTS
+"""ALONE in a round of one hart, otherwise 1."""
+SIZE = STRETCH + 8
 NOBODY = (1 << 64) - 1
 
 TURN = 20_000
@@ -40,3 +52,14 @@ TURN_CALLED = 3 * TURN
 TURN_ALONE = 200_000
 """Cycles of a turn while all other harts sleep; it ends early when one of them is woken."""
 MOST_HANDOVERS = 8
+
+MOST_TIME = 1_000_000
+"""Nanoseconds that a turn should take at most."""
+ALONE = 4
+"""How many times as long a hart may go on that runs alone."""
+MOST_COUNTED = 4 * MOST_TIME
+"""Nanoseconds of one turn that count: the host may have stopped the process meanwhile."""
+AHEAD = 500_000
+"""Nanoseconds that a hart may have used more than one of another VM before it has to wait."""
+SLOWEST_PACE, FASTEST_PACE = 500, TURN_ALONE // ALONE
+"""Bounds of PACE."""

@@ -14,6 +14,7 @@ from shyper_tui.engine.core import tlb_layout as tlb
 from shyper_tui.engine.core.llvm import LlvmBuilder
 from shyper_tui.engine.isa.value import Value
 
+from . import debt
 from .csr import HS_TRANSLATION
 from .fields import Mstatus
 from .native import native

@@ -50,10 +50,13 @@ def group_begin(b: LlvmBuilder, group: Value) -> None:
     """
     idle = b.call("group_survey", group)
     all_harts = (b.const(1) << b.host_load(group, at.HARTS)) - 1
-    running = all_harts & ~idle
+    awake = all_harts & ~idle
+    held = b.call("group_held", group, awake)
+    running = awake & ~held
     cycle, called = b.host_load(group, at.CYCLE), b.host_load(group, at.CALLED)
     length = (called != 0).select(b.const(at.TURN_CALLED), b.const(at.TURN))
-    end = cycle + _more_than_one(running).select(length, b.const(at.TURN_ALONE))
+    b.host_store(group, _more_than_one(awake).select(b.const(1), b.const(at.ALONE)), at.STRETCH)
+    end = cycle + _more_than_one(awake).select(length, b.const(at.TURN_ALONE))
     alarm = b.call("group_cycle_of", group, b.host_load(b.host_load(group, at.ALARM)))
     end = _minimum(_minimum(end, alarm), _minimum(b.host_load(group, at.EVENT_AT), b.host_load(group, at.SOONEST)))
     end = end.ult(cycle + 1).select(cycle + 1, end)
@@ -61,7 +64,7 @@ def group_begin(b: LlvmBuilder, group: Value) -> None:
     with b.if_(called != 0):
         first.value = running & (b.const(1) << (called - 1))
     b.host_store(group, _minimum(end, b.host_load(group, at.LIMIT)), at.END)
-    b.host_store(group, idle, at.IDLE)
+    b.host_store(group, idle | held, at.IDLE)
     b.host_store(group, running, at.RUNNING)
     b.host_store(group, first.value, at.FIRST)
     b.host_store(group, 0, at.CALLED)
@@ -85,6 +88,9 @@ def group_turn(b: LlvmBuilder, group: Value, number: Value) -> None:
     with b.loop() as running:
         end = b.host_load(group, at.END)
         with b.if_(b.host_load(hart, LAYOUT.offset("deadline")).uge(end)):
+            running.leave()
+        with b.if_(b.call("group_time_is_up", group) != 0):
+            b.call("group_end_turn", group, number)
             running.leave()
         b.host_store(hart, end, LAYOUT.offset("slice_end"))
         reason = b.define(f"call i64 @enter(ptr {b.pointer(hart)})")
@@ -113,7 +119,7 @@ def group_answer(b: LlvmBuilder, group: Value, number: Value) -> None:
 
 @native("group")
 def group_finish(b: LlvmBuilder, group: Value) -> None:
-    """All turns are over: the harts that had none sleep until then."""
+    """All turns are over: for the harts that had none time passes until then."""
     end = b.host_load(group, at.END)
     b.call("group_sleep", group, b.host_load(group, at.IDLE), end)
     b.host_store(group, end, at.CYCLE)
@@ -156,6 +162,7 @@ def group_run(b: LlvmBuilder, group: Value) -> None:
             b.host_store(group, number.value, at.CURRENT)
             b.host_store(group, 0, at.FIRST)
             b.call("group_note_inputs", group)
+            b.call("group_begin_timing", group, number.value)
         with b.else_():
             # Python has seen to the hart
             b.host_store(group, 0, at.HANDOVERS)
@@ -171,6 +178,7 @@ def group_run(b: LlvmBuilder, group: Value) -> None:
 @native("group")
 def group_next(b: LlvmBuilder, group: Value) -> None:
     """The current hart has had its turn."""
+    b.call("group_end_timing", group, b.host_load(group, at.CURRENT))
     done = b.const(1) << b.host_load(group, at.CURRENT)
     b.host_store(group, b.host_load(group, at.RUNNING) & ~done, at.RUNNING)
     b.host_store(group, at.NOBODY, at.CURRENT)
