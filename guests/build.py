@@ -94,7 +94,7 @@ def programs() -> list[Program]:
         guest("supervisor"),
         guest("guest"),
         guest("conformance", TESTS),
-        guest("hostile", TESTS),
+        guest("hostile", PROGRAMS),
         HYPERVISOR_BENCH,
         linux("bench", PROGRAMS),
         linux("soak", TESTS),

@@ -55,6 +55,17 @@ void attack_privileged(void);
 void attack_changing_code(void);
 void attack_random_code(void);
 
+/* cost_attacks.c */
+void attack_fresh_code(void);
+void attack_page_crossing(void);
+void attack_odd_floats(void);
+void attack_full_contexts(void);
+void attack_own_fences(void);
+void attack_tlb_misses(void);
+void attack_own_traps(void);
+void attack_faults(void);
+void attack_busy(void);
+
 /* random.c: a sequence of its own for each hart, the same in every run. */
 uint64_t random_number(void);
 uint64_t random_below(uint64_t limit);

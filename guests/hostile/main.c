@@ -48,6 +48,15 @@ static const struct attack attacks[] = {
     {"privileged", "instructions of higher modes", attack_privileged},
     {"changing-code", "code that is overwritten while it runs", attack_changing_code},
     {"random-code", "random instructions", attack_random_code},
+    {"fresh-code", "pages that are executed once", attack_fresh_code},
+    {"page-crossing", "accesses to two pages at once", attack_page_crossing},
+    {"odd-floats", "the smallest numbers, every rounding", attack_odd_floats},
+    {"full-contexts", "address spaces without end", attack_full_contexts},
+    {"own-fences", "a fence for every load", attack_own_fences},
+    {"tlb-misses", "a page for every load", attack_tlb_misses},
+    {"own-traps", "illegal instructions", attack_own_traps},
+    {"faults", "loads from nowhere", attack_faults},
+    {"busy", "honest work, for comparison", attack_busy},
     {0},
 };
 

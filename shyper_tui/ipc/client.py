@@ -269,6 +269,11 @@ class Client:
         return self._process.socket_path if self._process is not None else None
 
     @property
+    def engine_pid(self) -> int | None:
+        """Process id of the spawned engine; None when this client is attached."""
+        return self._process.process.pid if self._process is not None else None
+
+    @property
     def log(self) -> list[str]:
         """The last lines of the spawned engine's log."""
         return list(self._process.log) if self._process is not None else []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from shyper_tui import images
+from shyper_tui.bench.measurements import FOLDER
 from shyper_tui.engine import vm_counters
 from shyper_tui.engine.hart.group_layout import TURN_CALLED
 from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice, VmDefinition
@@ -17,7 +17,7 @@ from shyper_tui.engine.snapshots import vcpu_snapshot
 from tests.fuzz.puppet import TROUBLE
 from tests.hypervisor.station import RAM_BASE, Station, guest
 
-HOSTILE = (Path(__file__).parents[1] / "programs" / "hostile.elf").read_bytes()
+HOSTILE = (FOLDER / "hostile.elf").read_bytes()
 MVM, ATTACKER, NEAR, FAR = range(4)
 PROMPTS = {MVM: b"mvm# ", NEAR: b"gvm# ", FAR: b"gvm# "}
 MILLISECOND = 100_000  # cycles
