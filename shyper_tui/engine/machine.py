@@ -20,7 +20,7 @@ from shyper_tui.engine.board.finisher import PowerEvent
 from shyper_tui.engine.board.memory import RamMemory
 from shyper_tui.engine.board.memory_map import RAM_BASE
 from shyper_tui.engine.board.virtio.disk import Disk
-from shyper_tui.engine.clock import Clock, VirtualClock
+from shyper_tui.engine.clock import TICKS_PER_SECOND, Clock, VirtualClock
 from shyper_tui.engine.core import records
 from shyper_tui.engine.hart.direct.windows import DirectWindows
 from shyper_tui.engine.hart.exits import Reason
@@ -35,6 +35,8 @@ from shyper_tui.engine.hart.state import LAYOUT, NEVER
 TRAP_CYCLES, MMIO_CYCLES, SLOW_CYCLES = 1000, 200, 1000
 """Cycles that pass in software or a device written in Python, and in an instruction that native code leaves to the
 evaluator. They keep a guest that does nothing else from taking the host's time from the other harts' turns."""
+
+NANOSECONDS_PER_TICK = 1_000_000_000 // TICKS_PER_SECOND
 
 M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
@@ -133,6 +135,10 @@ class Machine:
                 self.board.plic.route(context, hart.field_address("lines"), 1 << bit)
 
     # time
+    def host_time(self, hart: int) -> int:
+        """What the host has spent on a hart's turns, in ticks; with a clock that follows the host's."""
+        return self._group.spent(hart) // NANOSECONDS_PER_TICK
+
     def now(self) -> int:
         """mtime in ticks of 100 ns (`Timebase`): no less than any hart has read."""
         latest = self._latest_time
@@ -350,6 +356,7 @@ class Machine:
     # memory
     def _ram_written(self, address: int, size: int) -> None:
         """Python stored into RAM: code decoded from these bytes goes."""
+        self.host.note_backed(address, size)
         ram_written, state = self.harts[0].native["ram_written"], self.harts[0].address
         end = address + size
         first = address & -PAGE
@@ -367,7 +374,7 @@ class Machine:
             raise ValueError(f"{length:#x} bytes at {address:#x} are not pages of RAM")
         for page in self.host.pages_with_records(address, length):
             self._ram_written(page, PAGE)
-        self.host.ram.clear(address - self.host.base, length)
+        self.host.clear_ram(address - self.host.base, length)
 
     # power
     def _power_event(self, event: PowerEvent, code: int) -> None:

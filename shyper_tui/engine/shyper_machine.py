@@ -102,6 +102,7 @@ class ShyperMachine:
             cpu=cpu,
             timebase=machine,
             post=None if self._repeatable else machine.post,
+            host_time=None if self._repeatable else machine.host_time,
             zero=machine.zero,
             dma=machine.board.dma,
             rng_seed=self._seed,

@@ -89,11 +89,12 @@ class Bench:
         self.hart.pc = pc
 
     def run(self, cycles: int = 16) -> None:
-        """At least so many cycles, not counting those that pass while code is decoded."""
-        end = self.hart.instructions + cycles
+        """At least so many cycles, not counting those that pass while the host works."""
+        end, quiet = self.hart.instructions + cycles, 0
         while (before := self.hart.instructions) < end:
             self.machine.run_round(max(self.machine.cycle, self.hart.cycle) + end - before)
-            if self.hart.instructions == before:  # it waits
+            quiet = quiet + 1 if self.hart.instructions == before else 0
+            if quiet > 2 or (quiet and self.hart.get("waiting")):  # it waits, or faults for ever
                 break
 
     def execute(self, *words: int, mode: Mode = Mode.M, pc: int = CODE, at: int = CODE) -> Trap | None:

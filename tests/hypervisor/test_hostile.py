@@ -39,6 +39,8 @@ ATTACKS = [
     *("vplic", "timers", "timer-stuck", "sbi", "fences", "debug-console", "harts", "suspend", "reset", "power-off"),
     *("ecalls", "wfi", "trap-to-itself", "trap-to-nowhere", "trap-misaligned", "trap-to-device", "jump-to-nowhere"),
     *("csrs", "privileged", "changing-code", "random-code"),
+    *("fresh-code", "page-crossing", "odd-floats", "full-contexts", "own-fences", "tlb-misses", "own-traps", "faults"),
+    "busy",
 ]
 
 

@@ -44,8 +44,8 @@ def sleeper(pause: int, work: int = 0) -> bytes:
 
 
 def boot(station: Station, vm_id: int, kernel: bytes, cores: int = 0b0010) -> Vm:
-    """VM `vm_id` with this program on vCPU 0."""
-    vm = station.manager.add(guest(vm_id, cores), kernel)
+    """VM `vm_id` with this program on vCPU 0, and results in the memory that its file has filled."""
+    vm = station.manager.add(guest(vm_id, cores), kernel.ljust(RESULTS + 64 - BASE, b"\0"))
     station.manager.boot(vm_id)
     return vm
 

@@ -32,6 +32,9 @@ SCAN_TABLE = 350
 
 EMPTY_CONTEXT = 3 * SCAN_TABLE
 """All three tables of a context in which something is."""
+BACKING = 50_000
+"""The first store into 2 MiB of RAM, which the host clears. Hosts need 0.1 ms to several for it; where it is more than
+the price, the time that turns take says so (`hart.turn_time`)."""
 
 
 def owe(b: LlvmBuilder, cycles: Value | int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from . import group_layout as at
@@ -29,7 +30,7 @@ class HartGroup:
         self._begin, self._run, self._end_turn = native["group_begin"], native["group_run"], native["group_end_turn"]
         self._finish = native["group_finish"]
         self._words[at.ALARM // 8] = alarm
-        self._words[at.STRETCH // 8] = 1
+        self._words[at.STRETCH // 8], self._words[_CURRENT] = 1, at.NOBODY
         for place in range(len(harts)):
             self._words[_PACE + place] = at.FASTEST_PACE
 
@@ -40,6 +41,12 @@ class HartGroup:
     def charge(self, hart: int, nanoseconds: int) -> None:
         """Hart `hart` is the reason for as much of the host's time that was spent outside of its turns."""
         self._words[_USED + hart] += nanoseconds
+
+    def spent(self, hart: int) -> int:
+        """Nanoseconds of the host that turns of hart `hart` have taken, with the present one."""
+        words = self._words
+        present = time.monotonic_ns() - words[_TURN_AT] if words[_CURRENT] == hart else 0
+        return words[_SPENT + hart] + present
 
     def used(self, hart: int) -> int:
         """Nanoseconds of the host that are counted for hart `hart`; a hart that sleeps is level with the least."""
@@ -96,4 +103,5 @@ class HartGroup:
 _CYCLE, _EVENT_AT, _LIMIT, _CLOCK_AT = at.CYCLE // 8, at.EVENT_AT // 8, at.LIMIT // 8, at.CLOCK_AT // 8
 _HANDOVERS = at.HANDOVERS // 8
 _BY_TIME, _USED, _PACE = at.BY_TIME // 8, at.USED // 8, at.PACE // 8
+_SPENT, _TURN_AT, _CURRENT = at.SPENT // 8, at.TURN_AT // 8, at.CURRENT // 8
 """Indices of words."""

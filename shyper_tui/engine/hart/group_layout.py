@@ -42,7 +42,9 @@ PACE = USED + 8 * MOST_HARTS
 """For each hart, the most cycles that a turn of MOST_TIME may have, from what its last turns took."""
 STRETCH = PACE + 8 * MOST_HARTS
 """ALONE in a round of one hart, otherwise 1."""
-SIZE = STRETCH + 8
+SPENT = STRETCH + 8
+"""For each hart, the host's time that its turns took in all."""
+SIZE = SPENT + 8 * MOST_HARTS
 NOBODY = (1 << 64) - 1
 
 TURN = 20_000
@@ -57,7 +59,7 @@ MOST_TIME = 1_000_000
 """Nanoseconds that a turn should take at most."""
 ALONE = 4
 """How many times as long a hart may go on that runs alone."""
-MOST_COUNTED = 4 * MOST_TIME
+MOST_COUNTED = 10 * MOST_TIME
 """Nanoseconds of one turn that count: the host may have stopped the process meanwhile."""
 AHEAD = 500_000
 """Nanoseconds that a hart may have used more than one of another VM before it has to wait."""

@@ -12,7 +12,7 @@ from shyper_tui.engine.core.operands import RD
 from shyper_tui.engine.isa.value import Value
 
 from .code_handlers import emit_code, instruction_length, place_of
-from .debt import leave_if_due
+from .debt import BACKING, leave_if_due, owe
 from .direct import handlers as direct
 from .exits import IN_PYTHON, IN_WFI, Reason
 from .fields import LOAD, STORE, Cause, Mstatus
@@ -203,7 +203,12 @@ def _again(b: HandlerBuilder) -> None:
 
 
 def _fill_write(b: HandlerBuilder, va: Value, pa: Value, page: Value) -> None:
-    """Enters a page without decoded code for stores."""
+    """Enters a page without decoded code for stores; first pays for memory that the host has yet to hand out."""
+    backed = b.s.backed + ((pa - b.s.ram_base) >> 21)
+    with b.if_(b.host_load(backed, 0, 8) == 0, False):
+        b.host_store(backed, 1, 0, 8)
+        owe(b, BACKING)
+        leave_if_due(b, b.record_pc())
     b.call("fill", b.address("%tlb"), va, pa, tlb.WRITE, b.s.ram_addend + pa - va)
     b.call("note_written", page, va)
 

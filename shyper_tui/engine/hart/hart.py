@@ -158,6 +158,7 @@ class Hart:
             "ram_addend": memory.ram.address - memory.base,
             "page_records": memory.page_records.address,
             "page_written": memory.page_written.address,
+            "backed": memory.backed.address,
             "arena": memory.arena.address,
             "shared": memory.shared.address,
             "contexts": contexts + hart_id * tlb.CONTEXTS * tlb.CONTEXT_SIZE,

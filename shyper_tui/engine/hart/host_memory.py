@@ -12,7 +12,7 @@ from shyper_tui.engine.core import tlb_layout as tlb
 
 PAGE = 4096
 HUGE_PAGE = 2 << 20
-"""Of the hosts that have them: where blocks of large pages begin."""
+"""Of the hosts that have them: what the host clears and hands out at once, and where blocks of large pages begin."""
 MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 """Linux's value; the module names it from Python 3.12 on."""
 CODE_MEMORY = 256 << 20
@@ -127,6 +127,7 @@ class HostMemory:
         pages = size // PAGE
         self.page_records = Block(pages * 8, name="page_records")
         self.page_written = Block(pages * 2, name="page_written")
+        self.backed = Block((size + HUGE_PAGE - 1) // HUGE_PAGE, name="backed")
         self.arena = Block(self.slots * records.STRIDE, huge=True, name="arena", stride=records.STRIDE)
         self.shared = Block(records.SHARED_SIZE, name="shared words")
         size_of_contexts = tlb.CONTEXT_SIZE * tlb.CONTEXTS * harts
@@ -161,6 +162,17 @@ class HostMemory:
         self.arena.clear()
         self._reset_arena()
         self.clear_contexts()
+
+    def clear_ram(self, offset: int, length: int) -> None:
+        """Gives RAM back to the host, which pays for it again when it is stored into."""
+        self.ram.clear(offset, length)
+        first, end = offset // HUGE_PAGE, (offset + length + HUGE_PAGE - 1) // HUGE_PAGE
+        self.backed.bytes[first:end] = bytes(end - first)
+
+    def note_backed(self, pa: int, size: int) -> None:
+        """RAM was stored into: the host has handed it out."""
+        first, last = (pa - self.base) // HUGE_PAGE, (pa + size - 1 - self.base) // HUGE_PAGE
+        self.backed.bytes[first : last + 1] = bytes((1,)) * (last + 1 - first)
 
     def contains(self, pa: int, size: int = 1) -> bool:
         return self.base <= pa and pa + size <= self.base + self.size

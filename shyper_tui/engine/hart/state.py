@@ -89,6 +89,7 @@ FIELDS: list[tuple[str, int]] = [
     # decoded code and TLB contexts
     ("page_records", 1),
     ("page_written", 1),  # for each page of RAM, 16 bits: where write TLBs have it (hart.code_pages)
+    ("backed", 1),  # for each region of 2 MiB of RAM, a byte: it has been stored into (hart.debt)
     ("arena", 1),
     ("shared", 1),  # pointer to words shared by all harts: the arena's unused part, its slots, their owners
     ("contexts", 1),  # this hart's contexts

@@ -64,6 +64,7 @@ def _is_virtual(b: LlvmBuilder, context: Value) -> Value:
 def flush_context(b: LlvmBuilder, context: Value) -> None:
     with b.if_(b.host_load(context, tlb.DIRTY) != 0):
         fill_ones(b, context, tlb.TABLES_SIZE)
+        debt.owe(b, debt.EMPTY_CONTEXT)
         b.host_store(context, 0, tlb.DIRTY)
         b.host_store(context, 0, tlb.NON_GLOBAL)
 

@@ -115,7 +115,8 @@ def group_end_timing(b: LlvmBuilder, group: Value, number: Value) -> None:
     passed = b.call("host_nanoseconds") - b.host_load(group, at.TURN_AT)
     counted = passed.ult(at.MOST_COUNTED).select(passed, b.const(at.MOST_COUNTED))
     place = group + (number << 3)
-    b.host_store(place, b.host_load(place, at.USED) + counted, at.USED)
+    for total in (at.USED, at.SPENT):
+        b.host_store(place, b.host_load(place, total) + counted, total)
     reached = b.host_load(b.host_load(place, at.STATES), LAYOUT.offset("deadline"))
     cycles, most = reached - b.host_load(group, at.TURN_FROM), b.host_load(group, at.STRETCH) * at.MOST_TIME
     pace = b.variable(b.host_load(place, at.PACE))

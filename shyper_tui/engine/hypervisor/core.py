@@ -1,9 +1,10 @@
 """A physical core: the vCPUs bound to it, who runs, who waits, and messages from other cores.
 
-Several vCPUs that want the core take turns of one time slice. Every tick that a vCPU uses is counted (`Vcpu.runtime`)
-and the one that has had least goes next: with vCPUs that never wait this is round robin. One that is woken runs at once
-unless it has had more than the vCPU that runs, so the timer of a vCPU that uses less than its share is exact, and
-waking often gains nothing. A single vCPU runs undisturbed: its WFI waits in the hart and no slice timer is set.
+Several vCPUs that want the core take turns of one time slice. What a vCPU uses is counted (`Vcpu.runtime`) and the one
+that has had least goes next: with vCPUs that never wait this is round robin. One that is woken runs at once unless it
+has had more than the vCPU that runs, so the timer of a vCPU that uses less than its share is exact, and waking often
+gains nothing. Ticks are counted, or the host's time where the clock follows the host's: ticks of different guests cost
+it differently much. A single vCPU runs undisturbed: its WFI waits in the hart and no slice timer is set.
 """
 
 from __future__ import annotations
@@ -43,7 +44,14 @@ class Core:
     """Hart `hart` and its vCPUs; `report` takes lines for the log. `current` is loaded on the hart, `ready` want to
     run (longest waiting first), `waiting` are in WFI."""
 
-    def __init__(self, hart: HartPort, firmware: Firmware, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        hart: HartPort,
+        firmware: Firmware,
+        report: Callable[[str], None],
+        host_time: Callable[[int], int] | None = None,
+    ) -> None:
+        """`host_time(hart)`: see `Platform`."""
         self.hart = hart
         self.hart_id = hart.hart_id
         self._firmware = firmware
@@ -54,7 +62,11 @@ class Core:
         self.messages: deque[Message] = deque()
         self.float_owner: Vcpu | None = None  # whose FP registers are on the hart, saved or not
         self._slice_start = 0
-        self._counted_to = 0  # `current.runtime` holds what it used before this time
+        self._counted_to = 0  # `current.ran` holds its ticks before this time, …
+        self._used_to = 0  # … and `current.runtime` what it used before the core had come to this
+        self._host_time = host_time
+        self._entered: int | None = None  # what the core had used when the present trap began
+        self._cause: Vcpu | None = None  # whose doing that trap is
         self._floor = 0  # runtime that a vCPU which has waited long is taken to have had, plus one slice
         self._changed = False
         self.interrupted = False  # this trap is an interrupt of the core, not the current vCPU's doing
@@ -145,6 +157,21 @@ class Core:
         """Ticks for which `vcpu` has been on this core since it was made; never moved for fairness, as `runtime` is."""
         return vcpu.ran + (self.now() - self._counted_to if vcpu is self.current else 0)
 
+    # Traps
+
+    def begin_trap(self) -> None:
+        """A trap into HS-mode: what it takes of the host's time is for the vCPU that it is for."""
+        if self._host_time is not None:
+            self._entered, self._cause = self._host_time(self.hart_id), self.current
+
+    def end_trap(self) -> None:
+        """The hart goes back to its guest."""
+        if self._host_time is not None and self._entered is not None:
+            self._used_to = self._host_time(self.hart_id)
+            if self._cause is not None:
+                self._cause.runtime += self._used_to - self._entered
+            self._entered = self._cause = None
+
     # Leaving HS-mode
 
     def leave(self) -> None:
@@ -199,6 +226,7 @@ class Core:
         vcpu.load(self.hart, self._shared)
         self.current = vcpu
         self._slice_start = self._counted_to = now
+        self._used_to = self._used(now)
 
     def _join(self, vcpu: Vcpu) -> None:
         """`vcpu` wants to run. However long it has waited, that gives it no more than one slice ahead of the others."""
@@ -219,8 +247,10 @@ class Core:
         self._join(vcpu)
         if self.interrupted and self.current is not None:
             # the interrupt took its time from the current vCPU and was for this one
-            self.current.runtime -= TRAP_TICKS
-            vcpu.runtime += TRAP_TICKS
+            if self._host_time is None:
+                self.current.runtime -= TRAP_TICKS
+                vcpu.runtime += TRAP_TICKS
+            self._cause = vcpu
             self.interrupted = False
 
     def _unload(self, now: int) -> Vcpu:
@@ -235,10 +265,17 @@ class Core:
     def _count(self, now: int) -> None:
         """Add what the current vCPU has used up to now."""
         assert self.current is not None
-        ticks = now - self._counted_to
-        self.current.runtime += ticks
-        self.current.ran += ticks
+        self.current.ran += now - self._counted_to
         self._counted_to = now
+        used = self._used(now)
+        self.current.runtime += used - self._used_to
+        self._used_to = used
+
+    def _used(self, now: int) -> int:
+        """What the core has used: its ticks, or the host's time, without the present trap's."""
+        if self._host_time is None:
+            return now
+        return self._host_time(self.hart_id) if self._entered is None else self._entered
 
     @property
     def _shared(self) -> bool:

@@ -34,7 +34,7 @@ class Hypervisor:
     def __init__(self, harts: Sequence[HartPort], firmware: Firmware, platform: Platform) -> None:
         self.firmware = firmware
         self.platform = platform
-        self.cores = {hart.hart_id: Core(hart, firmware, platform.log) for hart in harts}
+        self.cores = {hart.hart_id: Core(hart, firmware, platform.log, platform.host_time) for hart in harts}
         self.physical_plic = PhysicalPlic(harts[0], platform.plic_base)
         self._active: Core | None = None
         self._booted = False
@@ -62,6 +62,7 @@ class Hypervisor:
         begin = perf_counter_ns()
         core = self.cores[hart.hart_id]
         self._active = core
+        core.begin_trap()
         cause = hart.csr.scause
         vcpu = core.current
         if cause & INTERRUPT_BIT:
@@ -72,6 +73,7 @@ class Hypervisor:
             where = f"core {core.hart_id} at {hart.csr.sepc:#x}"
             self.platform.log(f"{where}: unexpected {cause_name(cause)} without a guest")
         core.leave()
+        core.end_trap()
         self._active = None
         if vcpu is not None:
             vcpu.vm.exits.add(cause, perf_counter_ns() - begin)

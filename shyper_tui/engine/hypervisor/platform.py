@@ -41,6 +41,8 @@ class Platform:
       the machine waits for what other threads do, at a time that does not depend on them
     * `rng_seed(size)`: entropy for the guests' trees (repeatable with a virtual clock)
     * `dma`: ports through which devices reach memory, by the physical address of the device's registers
+    * `host_time(hart)`: what the host has spent on a hart so far, in ticks: vCPUs of a core share that. Without it (a
+      virtual clock) they share the core's own time
     * `zero(address, length)`: clears RAM; by default every page that is not zero is written
     """
 
@@ -56,6 +58,7 @@ class Platform:
     rng_seed: Callable[[int], bytes] = no_seed
     timebase: Timebase | None = None
     post: Post | None = None
+    host_time: Callable[[int], int] | None = None
     zero: Callable[[int, int], None] | None = None
     dma: Mapping[int, DmaPort] = field(default_factory=dict)
     plic_base: int = PLIC_BASE
