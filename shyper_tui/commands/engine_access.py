@@ -55,7 +55,7 @@ def ask(socket: str | None, question: Callable[[Client], Awaitable[T]], as_json:
         else:
             for diagnostic in error.diagnostics:
                 print_diagnostic(diagnostic)
-        raise click.ClickException(error.message) from None
+        raise click.ClickException(visible(error.message)) from None
     except click.ClickException as error:
         if as_json:
             print_json({"error": {"code": "no-engine", "message": error.message, "diagnostics": []}})

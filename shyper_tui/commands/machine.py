@@ -93,7 +93,7 @@ def command(ctx: click.Context, /, headless: bool, timeout: float | None, until:
     try:
         ctx.exit(run_machine(board, ctx.meta["script"], headless, timeout))
     except EngineError as error:
-        raise click.ClickException(error.message) from None
+        raise click.ClickException(visible(error.message)) from None
 
 
 def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeout: float | None) -> int:

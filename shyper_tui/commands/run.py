@@ -23,6 +23,7 @@ from shyper_tui.ipc.messages import (
     ScenarioStep,
     WorkerExit,
 )
+from shyper_tui.plain_text import visible
 
 INTERRUPTED = 130
 
@@ -72,7 +73,7 @@ def command(
         echo("Interrupted; the machine was stopped.", err=True)
         status = INTERRUPTED
     except EngineError as error:
-        raise click.ClickException(error.message) from None
+        raise click.ClickException(visible(error.message)) from None
     ctx.exit(status)
 
 
@@ -145,7 +146,7 @@ async def _report(
 
     reason = outcome.failure or f"not everything was seen within {timeout:g} s"
     missing = [step for step in outcome.steps if not step.done]
-    echo(f"Error: {reason}. Missing: {', '.join(f'vm{step.vm}:{step.text!r}' for step in missing)}", err=True)
+    echo(f"Error: {visible(reason)}. Missing: {', '.join(f'vm{step.vm}:{step.text!r}' for step in missing)}", err=True)
     if machine.embedded and not chosen_embedded:
         broken = images.damaged()
         note = f"{broken[0]} of the Linux images is damaged" if broken else "no Linux images are installed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -204,3 +205,26 @@ def test_views_of_vms_hold_one_safe_line_for_each(name: str) -> None:
     for text, lines in texts.items():
         assert not UNSAFE_BYTES.search(text.encode())
         assert text.count("\n") + 1 == lines
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_machine_mode_is_plain_text_on_a_terminal_that_is_left_as_it_is(tmp_path: Path, terminal: bool) -> None:
+    text = "A\x1b[31mB\x9b31mC\x1b]0;t\x07D\nDONE".encode()
+    (tmp_path / "kernel.bin").write_bytes(printer(text, 0x8020_0000))
+    command = [
+        sys.executable,
+        "-m",
+        "shyper_tui.cli",
+        "machine",
+        "--headless",
+        "--kernel",
+        str(tmp_path / "kernel.bin"),
+    ]
+    command += ["--memory", "64M", "--until", "DONE", "--timeout", "60"]
+    read, write = pty.openpty() if terminal else os.pipe()
+    with os.fdopen(read, "rb", buffering=0) as shown:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=write, cwd=ROOT, timeout=120, check=False)
+        output = shown.read(65536)
+        os.close(write)
+    assert done.returncode == 0
+    assert output.rstrip().replace(b"\r", b"") == (b"ABCD\nDONE" if terminal else text)
