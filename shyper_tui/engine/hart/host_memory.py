@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import weakref
 from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
@@ -34,6 +35,8 @@ class Block:
     """
 
     watcher: ClassVar[BlockWatcher | None] = None
+    all: ClassVar[weakref.WeakSet[Block]] = weakref.WeakSet()
+    """Those in use."""
 
     def __init__(self, size: int, *, huge: bool = False, name: str = "", stride: int = 0) -> None:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
@@ -49,6 +52,7 @@ class Block:
         _forbid(self.address + self.size, 2 * alignment - self._start)
         if huge:
             self._map.madvise(mmap.MADV_HUGEPAGE, self._start, self.size)
+        Block.all.add(self)
         if Block.watcher is not None:
             Block.watcher.made(self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from shyper_tui.engine.core.compile import Loaded, Progress, compile_ir, source_
 from shyper_tui.engine.core.object_cache import Compiled, load_cached, store_cached
 
 ENGINE = Path(__file__).parent.parent
+DEBUG = "SHYPER_DEBUG_CORE"
+"""The environment's name for the debug build."""
 
 # functions that Python calls: name → number of arguments
 EXPORTED = {
@@ -57,6 +60,10 @@ class Program:
         self.call: dict[str, Any] = {
             name: self._loaded.function(name, count, long=name in LONG) for name, count in EXPORTED.items()
         }
+
+    def function(self, name: str, arguments: int) -> Any:
+        """Another function that is visible from outside."""
+        return self._loaded.function(name, arguments)
 
 
 def generate(*, fuse: bool = True, semantics_of: Any = None) -> tuple[str, tuple[bytes, bytes]]:
@@ -121,14 +128,28 @@ _loaded: list[Program] = []
 
 
 def program(progress: Progress | None = None) -> Program:
-    """The program of this host, from the cache or compiled now (a few seconds). Loaded once in a process."""
+    """The program of this host, from the cache or compiled now (a few seconds). Loaded once in a process.
+
+    With SHYPER_DEBUG_CORE=1 in the environment it is the one that checks each access (`debug_build`).
+    """
     if not _loaded:
-        _loaded.append(Program(_compiled(progress or (lambda text, done: None))))
+        progress = progress or (lambda text, done: None)
+        if os.environ.get(DEBUG) == "1":
+            from .debug_build import checked_program
+
+            _loaded.append(checked_program(progress))
+        else:
+            _loaded.append(Program(_compiled(progress)))
     return _loaded[0]
 
 
+def cache_key() -> str:
+    """Of the program in the cache of objects."""
+    return source_key([ENGINE / name for name in ("isa", "core", "hart", "hart/direct")])
+
+
 def _compiled(progress: Progress) -> Compiled:
-    key = source_key([ENGINE / name for name in ("isa", "core", "hart", "hart/direct")])
+    key = cache_key()
     compiled = load_cached(key)
     if compiled is None:
         progress("generating the core", 0.0)
