@@ -16,7 +16,8 @@ import weakref
 from types import FrameType
 
 from shyper_tui.engine.core import checks
-from shyper_tui.engine.core.compile import Compiled, Progress, compile_ir, load_cached, store_cached
+from shyper_tui.engine.core.compile import Progress, compile_ir
+from shyper_tui.engine.core.object_cache import Compiled, load_cached, store_cached
 
 from . import program as native
 from .host_memory import Block
