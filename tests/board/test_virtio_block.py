@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from shyper_tui.engine.board.virtio import block, mmio
 from shyper_tui.engine.board.virtio.block import Block, BlockRequest, BlockStatus, RequestType
 from shyper_tui.engine.board.virtio.disk import CLUSTER, Disk, DiskError, DiskWindow, MemoryDisk, Overlay, RawFile
 from shyper_tui.engine.board.virtio.disk_server import DiskServer
+from shyper_tui.engine.hypervisor.devices.scratch import Zeros
 from tests.board.driver import Driver, DriverQueue
 
 SECTORS = 300
@@ -46,12 +48,12 @@ def sector_bytes(sector: int) -> bytes:
     return struct.pack("<I", sector) * 128
 
 
-@pytest.fixture(params=["raw", "overlay in memory", "overlay in a file"])
+@pytest.fixture(params=["raw", "overlay"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
     path = image(tmp_path)
     if request.param == "raw":
         return RawFile(path)
-    return Overlay(RawFile(path, read_only=True), in_file=request.param == "overlay in a file", directory=tmp_path)
+    return Overlay(RawFile(path, read_only=True), directory=tmp_path)
 
 
 class Later(DiskServer):
@@ -98,7 +100,25 @@ def test_an_overlay_never_touches_its_base(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_an_overlay_in_memory_is_bounded(tmp_path: Path) -> None:
+def test_an_overlay_takes_no_memory_of_the_engine(tmp_path: Path) -> None:
+    """What a guest writes lies in a file without a name."""
+    disk, piece = Overlay(Zeros(64 << 20), directory=tmp_path), b"x" * (1 << 20)
+    tracemalloc.start()
+    for offset in range(0, 64 << 20, 1 << 20):
+        disk.write(offset, piece)
+    assert tracemalloc.get_traced_memory()[0] < 1 << 20
+    tracemalloc.stop()
+    assert list(tmp_path.iterdir()) == []
+    assert disk.read(33 << 20, 1 << 20) == piece
+
+
+def test_an_overlay_that_has_no_room_on_the_host_is_an_io_error(tmp_path: Path) -> None:
+    driver = start(Overlay(RawFile(image(tmp_path), read_only=True), directory=tmp_path / "missing"))
+    assert driver.send(RequestType.OUT, 3, b"x" * 512) == IOERR
+    assert driver.read(3) == (OK, sector_bytes(3))
+
+
+def test_an_overlay_is_bounded(tmp_path: Path) -> None:
     driver = start(Overlay(RawFile(image(tmp_path), read_only=True), limit=2 * CLUSTER))
     statuses = [driver.send(RequestType.OUT, sector, b"x" * 512) for sector in (0, 1, 128, 256)]
     assert statuses == [OK, OK, OK, IOERR]

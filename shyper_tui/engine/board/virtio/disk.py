@@ -142,6 +142,11 @@ def _open_image(path: Path, read_only: bool) -> tuple[int, bool]:
     return open_input(path, block_devices=True), True
 
 
+def _scratch_folder() -> Path:
+    large = Path("/var/tmp")
+    return large if os.access(large, os.W_OK) else Path(tempfile.gettempdir())
+
+
 def _write_all(descriptor: int, data: bytes | bytearray, offset: int) -> None:
     rest = memoryview(data)
     while rest:
@@ -152,65 +157,52 @@ def _write_all(descriptor: int, data: bytes | bytearray, offset: int) -> None:
         rest = rest[done:]
 
 
-class _MemoryClusters:
-    """Clusters kept in the engine's memory."""
+class _Clusters:
+    """Changed clusters, each at its own place in a sparse temporary file that has no name and ends with the engine."""
 
-    def __init__(self, limit: int) -> None:
-        self._clusters: dict[int, bytearray] = {}
+    def __init__(self, directory: Path, limit: int) -> None:
+        self._directory = directory
         self._most = limit // CLUSTER
-
-    def __contains__(self, cluster: int) -> bool:
-        return cluster in self._clusters
-
-    def read(self, cluster: int, start: int, size: int) -> bytes:
-        return bytes(self._clusters[cluster][start : start + size])
-
-    def write(self, cluster: int, start: int, data: bytes) -> None:
-        if cluster not in self._clusters:
-            if len(self._clusters) >= self._most:
-                raise OSError(errno.ENOSPC, "the overlay is full")
-            self._clusters[cluster] = bytearray(CLUSTER)
-        self._clusters[cluster][start : start + len(data)] = data
-
-    def close(self) -> None:
-        self._clusters.clear()
-
-
-class _FileClusters:
-    """Clusters kept at their own place in a sparse temporary file, which vanishes when it is closed."""
-
-    def __init__(self, directory: Path | None) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 lives as long as the disk
+        self._file: IO[bytes] | None = None
         self._present: set[int] = set()
+        self._closed = False
 
     def __contains__(self, cluster: int) -> bool:
         return cluster in self._present
 
     def read(self, cluster: int, start: int, size: int) -> bytes:
+        assert self._file is not None
         return os.pread(self._file.fileno(), size, cluster * CLUSTER + start).ljust(size, b"\0")
 
     def write(self, cluster: int, start: int, data: bytes) -> None:
+        if self._closed:
+            raise OSError(errno.EBADF, "the disk image is closed")
+        if cluster not in self._present and len(self._present) >= self._most:
+            raise OSError(errno.ENOSPC, "the overlay is full")
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 lives as long as the disk
         _write_all(self._file.fileno(), data, cluster * CLUSTER + start)
         self._present.add(cluster)
 
     def close(self) -> None:
-        self._file.close()
+        self._closed = True
+        self._present.clear()
+        if self._file is not None:
+            self._file.close()
 
 
 class Overlay:
-    """A writable disk over `base`, which is only read: changes live in memory, or (`in_file`) in a temporary file.
+    """A writable disk over `base`, which is only read: changes live in a temporary file until it is closed.
 
-    In memory they may take `limit` bytes; beyond that, writes to further places fail (ENOSPC, an I/O error for the
-    guest), so that no guest can take all memory of the host.
+    They may take `limit` bytes of the host's disk (by default in /var/tmp, for /tmp may be memory). Beyond that, writes
+    to further places fail (ENOSPC, an I/O error for the guest).
     """
 
     read_only = False
 
-    def __init__(
-        self, base: Disk, *, in_file: bool = False, directory: Path | None = None, limit: int = 1 << 30
-    ) -> None:
+    def __init__(self, base: Disk, *, directory: Path | None = None, limit: int = 1 << 30) -> None:
         self._base = base
-        self._clusters = _FileClusters(directory) if in_file else _MemoryClusters(limit)
+        self._clusters = _Clusters(directory or _scratch_folder(), limit)
 
     @property
     def size(self) -> int:
