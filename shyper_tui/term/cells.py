@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from pyte.screens import wcwidth
+import pyte.screens
+
+
+@lru_cache(maxsize=4096)
+def wcwidth(char: str) -> int:
+    """Columns of a character; 0 for marks, -1 for controls. Two regional indicators, a flag, take two columns."""
+    return 1 if "\U0001f1e6" <= char <= "\U0001f1ff" else pyte.screens.wcwidth(char)
 
 
 class Cell(NamedTuple):

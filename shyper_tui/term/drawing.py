@@ -5,9 +5,8 @@ from __future__ import annotations
 import unicodedata
 
 from pyte import modes as mo
-from pyte.screens import wcwidth
 
-from shyper_tui.term.cells import BLANK, Cell, cell_width
+from shyper_tui.term.cells import BLANK, Cell, cell_width, wcwidth
 from shyper_tui.term.charsets import Charsets
 from shyper_tui.term.history import History
 from shyper_tui.term.movement import Movement
@@ -114,7 +113,7 @@ class Drawing(Movement):
         for char in self.charsets.translate(data):
             width = wcwidth(char)
             if width <= 0:
-                if width == 0 and (char in JOINERS or unicodedata.category(char)[0] == "M"):
+                if width == 0 and (char in JOINERS or unicodedata.category(char)[0] != "C"):
                     self._combine(char)
                 continue
             if cursor.x + width > columns:

@@ -58,11 +58,13 @@ class Grid(Drawing):
         self._saved = Saved(replace(self.cursor), charsets.sets, charsets.invoked, mo.DECOM in self.mode)
 
     def restore_cursor(self) -> None:
-        """DECRC; without a saved cursor: home, and no origin mode."""
+        """DECRC; without a saved cursor: home, no attributes, no origin mode, ASCII."""
         saved = self._saved
         if saved is None:
             self.mode.discard(mo.DECOM)
             self.cursor_position()
+            self.cursor.attrs = BLANK
+            self._reset_charsets()
             return
         self.cursor = replace(saved.cursor, hidden=self.cursor.hidden)
         self.charsets.sets, self.charsets.invoked = saved.sets, saved.invoked

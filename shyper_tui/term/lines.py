@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pyte.screens import wcwidth
-
-from shyper_tui.term.cells import Cell, cell_width
+from shyper_tui.term.cells import Cell, cell_width, wcwidth
 
 
 class Style(NamedTuple):

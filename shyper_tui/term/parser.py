@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from enum import Enum, auto
 
+from shyper_tui.term.cells import wcwidth
 from shyper_tui.term.grid import KEYPAD, Grid
 from shyper_tui.term.queries import Queries
 from shyper_tui.term.sgr import Parameter
@@ -26,6 +27,7 @@ TOKEN = re.compile(
     r"|\x1b\[(?P<csi>[0-?]{0,128})(?P<middle>[ -/]{0,2})(?P<final>[@-~])"
     r"|(?P<control>[\x00-\x1a\x1c-\x1f\x7f])"
 )
+_PARAMETERS = re.compile("[0-9:;]*")
 
 
 class State(Enum):
@@ -50,7 +52,8 @@ class Parser:
         self._state = State.GROUND
         self._collected = ""
         self._string = ControlString("X")
-        self._last = " "
+        self._last = ""
+        """The last character with a width, for REP."""
         self._controls: dict[str, Callable[[], None]] = {
             "\x07": grid.bell,
             "\x08": grid.backspace,
@@ -123,7 +126,8 @@ class Parser:
             kind = token.lastgroup
             if kind == "text":
                 text = token[0]
-                self._last = text[-1]
+                last = text[-1]
+                self._last = last if last < "\u0300" else self._repeatable(text)
                 draw(text)
             elif kind == "newline":
                 grid.cursor.x = 0
@@ -172,7 +176,7 @@ class Parser:
         elif state is State.INTERMEDIATE:
             self._in_intermediate(char)
         else:
-            self._last = char
+            self._last = self._repeatable(char)
             self.grid.draw(char)
 
     def _in_escape(self, char: str) -> None:
@@ -256,7 +260,7 @@ class Parser:
         if parameters and parameters[0] in "<=>?":
             prefix, parameters = parameters[0], parameters[1:]
         values = parse_parameters(parameters)
-        if values is None:
+        if values is None or (":" in parameters and final != "m"):
             return
         grid = self.grid
         first = values[0][0]
@@ -314,6 +318,10 @@ class Parser:
             case "", " ", "A":
                 grid.shift_right(values[0][0])
 
+    def _repeatable(self, text: str) -> str:
+        """The last character of the text that is more than a mark on the one before it."""
+        return next((char for char in reversed(text) if wcwidth(char) > 0), self._last)
+
     def _repeat_last(self, count: int) -> None:
         """REP: the last character again, at most a screen full."""
         self.grid.draw(self._last * min(count or 1, self.grid.columns * self.grid.lines))
@@ -321,9 +329,6 @@ class Parser:
 
 def parse_parameters(text: str) -> tuple[Parameter, ...] | None:
     """`1;38:5:3` as numbers, each at most 9999; missing numbers are 0. None: not the form of parameters."""
-    if text.isascii() and text.isdigit():
-        return ((min(int(text), 9999),),)
-    try:
-        return tuple(tuple(min(int(part or "0"), 9999) for part in group.split(":")) for group in text.split(";"))
-    except ValueError:
+    if not _PARAMETERS.fullmatch(text):
         return None
+    return tuple(tuple(min(int(part or "0"), 9999) for part in group.split(":")) for group in text.split(";"))

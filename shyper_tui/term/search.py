@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from pyte.screens import wcwidth
-
+from shyper_tui.term.cells import wcwidth
 from shyper_tui.term.lines import Line
 
 

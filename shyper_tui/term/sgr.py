@@ -7,6 +7,7 @@ Beyond the standard: bright colours 90-107 (aixterm), 256 colours and direct col
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from pyte import graphics
@@ -36,6 +37,8 @@ def rendition(attributes: Cell, parameters: tuple[Parameter, ...], default: Cell
         code = parameter[0]
         if code == 0:
             changes = dict(default._asdict())
+        elif len(parameter) > 1 and code not in (4, 38, 48, 58):
+            continue  # no others have sub-parameters
         elif code == 4 and len(parameter) > 1:  # 4:0 none, 4:1 … 4:5 kinds of underline
             changes["underscore"] = parameter[1] != 0
         elif code in _FLAGS:
@@ -60,7 +63,7 @@ def _direct_colour(parameter: Parameter, rest: Iterator[Parameter]) -> str | Non
             values = values[1:]
     else:
         kind = next(rest, (0,))[0]
-        values = [next(rest, (0,))[0] for _ in range({5: 1, 2: 3}.get(kind, 0))]
+        values = [value[0] for value in islice(rest, {5: 1, 2: 3}.get(kind, 0))]
     if kind == 5 and values and values[0] < 256:
         return graphics.FG_BG_256[values[0]]
     if kind == 2 and len(values) >= 3 and all(value < 256 for value in values[:3]):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pyte.screens import wcwidth
 from rich.color import Color, ColorParseError
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual.strip import Strip
 
 from shyper_tui.plain_text import cells
+from shyper_tui.term.cells import wcwidth
 from shyper_tui.term.lines import Line, Style
 
 _NAMES = ["black", "red", "green", "brown", "blue", "magenta", "cyan", "white"]
