@@ -24,9 +24,14 @@ def open_workstation(choice: EngineChoice, attach: str | None = None, paste_cont
 
 def newest_engine() -> str:
     """Socket of the engine that was started last."""
-    from shyper_tui.ipc.endpoint import running_engines
+    from shyper_tui.ipc.endpoint import remove_left_overs, running_engines
 
-    engines = running_engines()
+    try:
+        left = remove_left_overs()
+        engines = running_engines()
+    except OSError as error:
+        raise click.ClickException(f"Running engines cannot be looked for: {error.strerror or error}.") from None
     if not engines:
-        raise click.ClickException("No engine is running. Start one with `shyper-tui` or `shyper-tui run`.")
+        gone = f" The sockets of killed engines were left over and are removed now: {left}." if left else ""
+        raise click.ClickException(f"No engine is running.{gone} Start one with `shyper-tui` or `shyper-tui run`.")
     return str(engines[0])

@@ -8,15 +8,17 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shyper_tui.engine.console_stream import ConsoleStream
+from shyper_tui.engine.log_pipe import LogPipe
 from shyper_tui.engine.machine_thread import MachineThread
 from shyper_tui.engine.requests import ACTIONS, NEEDING_POWER, SETTLING, Action, Arguments
-from shyper_tui.ipc.endpoint import remove_socket
+from shyper_tui.ipc.endpoint import in_use, remove_socket
 from shyper_tui.ipc.messages import EngineError, EngineOptions, MachineStatus, from_wire
 from shyper_tui.ipc.server import Server
 from shyper_tui.version import VERSION
@@ -148,19 +150,19 @@ async def serve(socket_path: Path, options: EngineOptions) -> int:
     worker = Worker(options)
     loop = asyncio.get_running_loop()
     leave = (lambda: None) if options.detach else worker.finished.set
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, worker.finished.set)
     server = Server(worker, socket_path, on_last_owner_gone=leave)
     await server.start()
     _watch_parent(loop, leave)
-    print("listening", flush=True)
+    with contextlib.suppress(OSError):  # who started this is gone: the end of standard input says so, too
+        print("listening", flush=True)
     flusher = loop.create_task(worker.flush_logs())
     worker.machine.start()
     await worker.finished.wait()
     flusher.cancel()
     ended = await asyncio.to_thread(worker.machine.stop, STOP_SECONDS)
     await server.close()
-    remove_socket(socket_path)  # its folder, too, where the client that made it is gone
     if not ended:
         print("the machine did not stop in time; the worker ends without it", file=sys.stderr, flush=True)
     return 0 if ended else 1
@@ -190,8 +192,17 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:  # JSON and shape alike
         print(f"the options cannot be read: {error}", file=sys.stderr)
         return 2
+    if stat.S_ISFIFO(os.fstat(2).st_mode):
+        sys.stderr = LogPipe(2)
     try:
-        return asyncio.run(serve(chosen.socket, options))
+        with in_use(chosen.socket):
+            status = asyncio.run(serve(chosen.socket, options))
+            if status:  # the machine's thread goes on, in native code perhaps, which needs what an orderly end frees
+                remove_socket(chosen.socket)
+                os._exit(status)
+            return status
     except OSError as error:
         print(f"cannot listen at {chosen.socket}: {error.strerror or error}", file=sys.stderr)
         return 1
+    finally:
+        remove_socket(chosen.socket)

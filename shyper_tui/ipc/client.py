@@ -43,6 +43,8 @@ from shyper_tui.ipc.vm_messages import EngineReport, OfferedDisk, RefusedCall, V
 AllStatistics = list[VmStatistics]
 RefusedCalls = list[RefusedCall]
 
+WELCOME_SECONDS = 30.0
+"""How long an engine may take to answer a hello."""
 EXPECT_LIMIT = 4 * 1024 * 1024
 """Bytes that `expect` keeps of what came before its text."""
 
@@ -257,7 +259,12 @@ class Client:
         connection = await Connection.open(path)
         try:
             hello = Hello(PROTOCOL, client="shyper-tui", owner=owner)
-            welcome = from_wire(Welcome, await connection.request("hello", **to_wire(hello)))
+            async with asyncio.timeout(WELCOME_SECONDS):
+                welcome = from_wire(Welcome, await connection.request("hello", **to_wire(hello)))
+        except TimeoutError:
+            await connection.close()
+            sentence = f"the engine at {path} did not answer within {WELCOME_SECONDS:g} s; it is stopped or overloaded"
+            raise EngineError("no-engine", sentence) from None
         except BaseException:
             await connection.close()
             raise

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from shyper_tui.ipc.endpoint import new_socket_path, remove_socket
+from shyper_tui.ipc.endpoint import in_use, new_socket_path, remove_socket
 from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit, to_wire
 from shyper_tui.plain_text import visible
 
@@ -48,6 +48,11 @@ class EngineProcess:
             path = new_socket_path()
         except OSError as error:
             raise EngineError("engine-start", f"there is no folder for the engine's socket: {error}") from None
+        with in_use(path):  # the engine says so itself once it listens
+            return await cls._spawned(path, options, on_log)
+
+    @classmethod
+    async def _spawned(cls, path: Path, options: EngineOptions, on_log: LogListener | None) -> EngineProcess:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -62,6 +67,9 @@ class EngineProcess:
         except OSError as error:
             remove_socket(path)
             raise EngineError("engine-start", f"the engine cannot be started: {error.strerror or error}") from None
+        except BaseException:  # interrupted; asyncio ends what has been started
+            remove_socket(path)
+            raise
         engine = cls(process, path, on_log)
         assert process.stdout is not None
         try:
