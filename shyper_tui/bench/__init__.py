@@ -12,7 +12,9 @@ PROGRAMS = ("coremark_like", "sieve_sort", "memory", "recursion")
 MMU = "_mmu"
 HYPERVISOR = "hypervisor"
 """What the hypervisor's operations cost: a table of its own."""
+HEAVY = "heavy"
+"""Guests that make the host work hard, beside neighbours: a table of its own, made only when it is asked for."""
 NAMES = (
     *(name + suffix for suffix in ("", MMU) for name in PROGRAMS), "linux_boot", "linux_boot_4", "mvm_boot", HYPERVISOR
 )  # fmt: skip
-"""Names of all measurements."""
+"""Names of the measurements that are made by default."""

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from shyper_tui.bench import HYPERVISOR, hypervisor
+from shyper_tui.bench import HEAVY, HYPERVISOR, heavy, hypervisor
 from shyper_tui.bench.launch import LaunchError, Timing, timed
 from shyper_tui.bench.measurements import Measurement, UnavailableError, measurement
 from shyper_tui.bench.qemu import Qemu
@@ -36,14 +36,14 @@ def run(
         found: list[Measurement] = []
         wanted = list(names)
         for name in wanted:
-            if name == HYPERVISOR:
+            if name in (HYPERVISOR, HEAVY):
                 continue
             try:
                 found.append(measurement(name, qemu, Path(folder)))
             except UnavailableError as error:
                 report.skipped.append(Remark(name, str(error)))
                 complain(f"{name} is skipped: {error}")
-        if found or HYPERVISOR in wanted:
+        if found or HYPERVISOR in wanted or HEAVY in wanted:
             warm_up(progress)
         for what in found:
             try:
@@ -54,6 +54,9 @@ def run(
         if HYPERVISOR in wanted:
             report.costs, failures = hypervisor.measure(qemu, Path(folder), repeats, TIMEOUT, progress, complain)
             report.failed += [Remark(HYPERVISOR, sentence) for sentence in failures]
+        if HEAVY in wanted:
+            report.heavy, failures = heavy.measure(Path(folder), progress, repeats=repeats)
+            report.failed += [Remark(HEAVY, sentence) for sentence in failures]
     return report
 
 

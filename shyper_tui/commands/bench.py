@@ -6,14 +6,14 @@ from typing import Literal
 
 import click
 
-from shyper_tui.bench import NAMES
+from shyper_tui.bench import HEAVY, NAMES
 from shyper_tui.commands.output import echo
 
 
 @click.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output instead of a table.")
 @click.option(
-    "--only", "names", metavar="NAME", multiple=True, type=click.Choice(NAMES),
+    "--only", "names", metavar="NAME", multiple=True, type=click.Choice((*NAMES, HEAVY)),
     help="Only this measurement; may be given several times.",
 )  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1, 99), default=3, show_default=True, help="Runs of either side.")
@@ -37,6 +37,8 @@ def command(
     linux_boot linux_boot_4                     Debian's kernel in machine mode, 1 and 4 harts
     mvm_boot                                    the same kernel as managing VM; QEMU boots it directly
     hypervisor                                  microseconds of single operations inside the managing VM, with goals
+    heavy                                       guests that make the host work hard: what their neighbours keep,
+                                                answers of the engine, its memory; only with --only heavy
 
     Exit status 1 when a measurement failed or nothing could be measured.
     """
