@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from shyper_tui import config
-from shyper_tui.bench import HYPERVISOR, NAMES, session
+from shyper_tui.bench import HYPERVISOR, NAMES, heavy, session
 from shyper_tui.bench.launch import Launch, LaunchError, timed
 from shyper_tui.bench.measurements import (
     COMMAND_LINE,
+    FOLDER,
     Measurement,
     UnavailableError,
     measurement,
@@ -137,6 +139,28 @@ def test_every_program_is_there(tmp_path: Path) -> None:
             assert measurement(name, None, tmp_path).name == name
     with pytest.raises(UnavailableError, match="guests/build"):
         program("absent", tmp_path / "absent.elf", None)
+
+
+def test_heavy_guests_are_attacks_of_the_hostile_guest_in_valid_files(tmp_path: Path) -> None:
+    program = (FOLDER / "hostile.elf").read_bytes()
+    for kind in (heavy.BUSY, *heavy.KINDS):
+        assert kind.encode() + b"\0" in program
+    for vm in heavy.CORES:
+        reading = config.read_vm(Path(heavy._configuration(tmp_path, vm, heavy.BUSY)).read_text(), "heavy.json")
+        assert reading.value is not None
+        assert not [found for found in reading.diagnostics if found.severity == "error"]
+
+
+def test_a_heavy_guest_that_takes_too_much_misses_its_goals() -> None:
+    good = heavy.HeavyResult("fences", 0.5, 4.0, 0.95, 0.97, 101.0)
+    assert good.goals_met
+    bad = dataclasses.replace
+    for missed in (bad(good, p99=51.0), bad(good, near=0.89), bad(good, far=0.89), bad(good, memory=513.0)):
+        assert not missed.goals_met
+    report = Report(None, 1, heavy=[good])
+    assert report.ok
+    assert json.loads(report.to_json())["heavy"][0]["goals_met"] is True
+    assert "fences" in report.table()
 
 
 def test_the_managing_vm_is_the_sample_with_a_short_boot() -> None:
