@@ -1,4 +1,4 @@
-"""A console's raw log: files of ours alone, of bounded size.
+"""A console's raw log: files of ours alone, which nobody else may read, of bounded size.
 
 The log never goes to what is there already. A regular file from before is renamed, with the time of its last change in
 its name; for anything else (a link, a pipe, a device, a folder) there is no log, and the engine's log says so.
@@ -57,7 +57,7 @@ class ConsoleLog:
 
     def _create(self) -> BinaryIO:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return open(os.open(self.path, flags, 0o666), "wb", buffering=BUFFER)
+        return open(os.open(self.path, flags, 0o600), "wb", buffering=BUFFER)
 
     def _next_piece(self) -> None:
         self._file.flush()

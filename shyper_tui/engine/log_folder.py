@@ -28,10 +28,12 @@ def log_folder(wanted: str | None) -> Path:
             raise PermissionError(errno.EACCES, "it cannot be written", str(folder))
         return folder
     runs = Path(platformdirs.user_state_dir("shyper-tui", appauthor=False)) / "logs"
-    runs.mkdir(parents=True, exist_ok=True)
+    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # somebody else's, or a disk without modes
+        runs.chmod(0o700)  # what guests print is the user's own business
     _forget_old_runs(runs)
     folder = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     _hold(folder)
     return folder
 

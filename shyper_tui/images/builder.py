@@ -61,6 +61,9 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
             {file: store.facts_of(new / file) for file in store.LINUX_FILES},
         )  # fmt: skip
         (new / "manifest.json").write_text(manifest.to_json())
+        new.chmod(0o755)
+        for file in new.iterdir():
+            file.chmod(0o644)  # whatever the umask is: `store` refuses images that others may write
         if folder.exists():
             folder.rename(Path(name) / "old")
         new.rename(folder)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -147,21 +149,30 @@ def linux_images() -> LinuxImages | None:
 
 
 def damaged() -> list[str]:
-    """Files of the built Linux images that are missing, or have another size than in the manifest. Empty when nothing
-    was ever built. `verify` looks at their content, too."""
+    """Files of the built Linux images that are missing, have another size than in the manifest, or that anybody else
+    may write. Empty when nothing was ever built. `verify` looks at their content, too."""
     if not linux_folder().is_dir():
         return []
     manifest = read_manifest(linux_folder())
     if manifest is None:
         return ["manifest.json"]
     sizes = {name: facts.size for name, facts in manifest.files.items()}
-    return [name for name in LINUX_FILES if _size(linux_folder() / name) != sizes.get(name)]
+    if not _private(linux_folder()):
+        return list(LINUX_FILES)
+    files = {name: linux_folder() / name for name in LINUX_FILES}
+    return [name for name, file in files.items() if _size(file) != sizes.get(name) or not _private(file)]
 
 
 def outdated() -> bool:
     """The built Linux images are those of an older version. They can be used."""
     manifest = read_manifest(linux_folder())
     return manifest is not None and manifest.builder < BUILDER
+
+
+def _private(path: Path) -> bool:
+    """Nobody but this user and root can have written it: the managing VM's system is what guests obey."""
+    facts = path.stat()
+    return facts.st_uid in (0, os.geteuid()) and not facts.st_mode & stat.S_IWOTH
 
 
 def _size(file: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -109,6 +110,28 @@ def test_damage_is_noticed(packages: list[Path]) -> None:
     built.mvm_disk.unlink()
     assert images.linux_images() is None
     assert images.damaged() == ["Image", "mvm.ext4"]
+
+
+@needs_dpkg
+@needs_mke2fs
+def test_images_that_others_may_write_are_not_used(packages: list[Path]) -> None:
+    former = os.umask(0)
+    try:
+        built = images.build(packages)
+    finally:
+        os.umask(former)
+    assert images.damaged() == []  # their modes do not follow the umask
+    built.kernel.chmod(0o646)
+    assert images.damaged() == ["Image"]
+    assert images.linux_images() is None
+    built.kernel.chmod(0o644)
+    built.kernel.parent.chmod(0o777)
+    assert images.damaged() == list(store.LINUX_FILES)
+    built.kernel.parent.chmod(0o755)
+    assert images.linux_images() == built
+    if os.geteuid() == 0:
+        os.chown(built.kernel, 65534, 65534)
+        assert images.damaged() == ["Image"]
 
 
 @needs_dpkg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -157,3 +158,13 @@ def test_the_logs_of_an_engine_that_runs_stay(tmp_path: Path, monkeypatch: pytes
     log_folder.log_folder(None)
     assert first.exists()
     assert not (first.parent / "20200101-000000-1").exists()
+
+
+def test_logs_and_their_folders_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "shyper-tui" / "logs").mkdir(parents=True)  # of an older version
+    folder = log_folder.log_folder(None)
+    ConsoleStream(folder / "vm0.log").close()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder, folder / "vm0.log")] == [
+        0o700, 0o700, 0o600,
+    ]  # fmt: skip
