@@ -42,13 +42,17 @@ M_SOFTWARE, HS_SOFTWARE = 1, 2
 """Bits of `python_modes`."""
 
 
+Bill = Callable[[int], None]
+"""Takes ticks of the host's time."""
+
+
 class Event:
     """A device's call at a tick."""
 
-    def __init__(self, callback: Callable[[], None], payer: int | None) -> None:
-        """`payer`: the hart on whose behalf the host works then."""
+    def __init__(self, callback: Callable[[], None], payer: int | None, bill: Bill | None) -> None:
+        """`payer`: the hart on whose behalf the host works then; `bill` is told what that took, too."""
         self.callback: Callable[[], None] | None = callback
-        self.payer = payer
+        self.payer, self.bill = payer, bill
 
     def cancel(self) -> None:
         self.callback = None
@@ -90,6 +94,9 @@ class Machine:
         self.cycle = 0
         self._current: Hart | None = None
         self._payer: int | None = None  # of the event that runs: those that it orders are that hart's, too
+        self._bill: Bill | None = None
+        self.bill_for: Callable[[int], Bill | None] = lambda hart: None
+        """Whom to tell what the host does later for the software that hart `hart` runs now."""
         self._mtimecmp_written = False
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
@@ -147,7 +154,10 @@ class Machine:
 
     def call_at(self, tick: int, callback: Callable[[], None]) -> Event:
         """Calls `callback` at the first turn that begins at or after `tick` (`Timebase`)."""
-        event = Event(callback, self._current.hart_id if self._current else self._payer)
+        if self._current is None:
+            event = Event(callback, self._payer, self._bill)
+        else:
+            event = Event(callback, self._current.hart_id, self.bill_for(self._current.hart_id))
         heapq.heappush(self._events, (tick, next(self._order), event))
         return event
 
@@ -173,10 +183,13 @@ class Machine:
             event.callback()
             return
         begin = time.perf_counter_ns()
-        self._payer = payer
+        self._payer, self._bill = payer, event.bill
         event.callback()
-        self._payer = None
-        self._group.charge(payer, time.perf_counter_ns() - begin)
+        self._payer = self._bill = None
+        taken = time.perf_counter_ns() - begin
+        self._group.charge(payer, taken)
+        if event.bill is not None:
+            event.bill(taken // NANOSECONDS_PER_TICK)
 
     def _set_time(self) -> None:
         """Hands the harts the clock's mapping from cycles to ticks."""

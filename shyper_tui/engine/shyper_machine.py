@@ -112,6 +112,7 @@ class ShyperMachine:
         self.hypervisor = Hypervisor(machine.harts, self.firmware, self.platform)
         self.firmware.supervisor = self.hypervisor
         machine.use_software(self.firmware, self.hypervisor)
+        machine.bill_for = self.hypervisor.bill_for
 
     def power_on(self) -> None:
         """All harts enter the hypervisor; VMs that were booted before begin to run."""

@@ -107,12 +107,22 @@ def test_a_turn_that_takes_the_host_long_ends_and_the_next_ones_are_shorter() ->
 def test_what_a_device_does_later_is_for_the_hart_that_asked() -> None:
     machine = shared(made(COUNT, COUNT), 1, 2)
     machine.clock.follows_host = True  # as a wall clock does
+    told: list[int] = []
+    machine.bill_for = lambda hart: told.append
+    ordered: list[int | None] = []
+
+    def first() -> None:
+        time.sleep(0.001)  # what it takes; nothing waits for it
+        machine.call_at(1 << 40, lambda: None)
+        ordered.append(machine._events[-1][2].payer)
+
     machine._current = machine.harts[1]
-    machine.call_at(0, lambda: None)
+    machine.call_at(0, first)
     machine._current = None
-    assert machine._events[0][2].payer == 1
     before = machine._group.used(1)
     machine._run_events()
+    assert ordered == [1], "and what that orders"
+    assert told[0] >= 10_000
     assert machine._group.used(1) > before
     assert machine._group.used(0) == 0
 

@@ -78,6 +78,11 @@ class Hypervisor:
         if vcpu is not None:
             vcpu.vm.exits.add(cause, perf_counter_ns() - begin)
 
+    def bill_for(self, hart: int) -> Callable[[int], None] | None:
+        """Counts ticks as used by the vCPU that hart `hart` runs now."""
+        vcpu = self.cores[hart].current
+        return None if vcpu is None else vcpu.charge
+
     def on_core(self, core: Core, action: Callable[[], None]) -> None:
         """Do `action` on `core`: now if this is that core, else by a message to it."""
         if core is self._active:

@@ -120,6 +120,10 @@ class Vcpu:
         if self.hsm is HsmState.SUSPENDED:
             self.hsm = HsmState.STARTED
 
+    def charge(self, ticks: int) -> None:
+        """The host has worked for this vCPU while others were running."""
+        self.runtime += ticks
+
     def load(self, hart: HartPort, wfi_traps: bool) -> None:
         """Put the vCPU on `hart`; the next SRET enters it. Of sstatus, only what that SRET and the guest's floating
         point need is set; HS-mode has no use for the rest."""
