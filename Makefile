@@ -1,6 +1,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CASES ?= 102000
+OPERATIONS ?= 1000000
 SECONDS ?= 600
 .PHONY: run test fuzz soak lint style types imports bench guests images install clean help
 
@@ -10,8 +11,8 @@ run: $(VENV)/.installed ## open the workstation
 test: $(VENV)/.installed-dev ## run the tests
 	$(PYTHON) -m pytest -n 2
 
-fuzz: $(VENV)/.installed-dev ## random input at every door of the engine, more than 100 000 cases
-	SHYPER_FUZZ_CASES=$(CASES) $(PYTHON) -m pytest tests/fuzz -q -n 2 --timeout 3600
+fuzz: $(VENV)/.installed-dev ## random input at every door of the engine, more than 100 000 cases, and 1 000 000 native operations
+	SHYPER_DEBUG_CORE=1 SHYPER_FUZZ_CASES=$(CASES) SHYPER_FUZZ_OPERATIONS=$(OPERATIONS) $(PYTHON) -m pytest tests/fuzz -q -n 2 --timeout 3600
 
 soak: $(VENV)/.installed-dev ## three guests under load for SECONDS (600) of virtual time; needs the Linux images
 	$(PYTHON) -m tests.soak $(SECONDS)

@@ -20,6 +20,11 @@ WANTED = int(os.environ.get("SHYPER_FUZZ_CASES", "0"))
 RAN: Counter[str] = Counter()
 """Cases that ran in this process, by area."""
 
+NATIVE_WANTED = int(os.environ.get("SHYPER_FUZZ_OPERATIONS", "1000000"))
+"""Operations of native code in `make fuzz`, beside the cases: a jump to another page, a fence, a notification."""
+NATIVE: Counter[str] = Counter()
+"""Those that ran for this process."""
+
 Value = TypeVar("Value")
 Test = Callable[..., None]
 

@@ -10,33 +10,36 @@ import pytest
 
 from tests.fuzz import cases
 
-PROPERTY = "fuzz cases"
+PROPERTY, OPERATIONS = "fuzz cases", "native operations"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    before = Counter(cases.RAN)
+    before, native = Counter(cases.RAN), Counter(cases.NATIVE)
     try:
         return (yield)
     finally:
         item.user_properties.append((PROPERTY, dict(cases.RAN - before)))
+        item.user_properties.append((OPERATIONS, dict(cases.NATIVE - native)))
 
 
-def _counted(reporter: Any) -> Iterator[tuple[str, int]]:
+def _counted(reporter: Any, wanted: str) -> Iterator[tuple[str, int]]:
     for outcome in ("passed", "failed"):
         for report in reporter.stats.get(outcome, ()):
             for name, value in getattr(report, "user_properties", ()):
-                if name == PROPERTY:
+                if name == wanted:
                     yield from value.items()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not cases.WANTED:
         return
-    total: Counter[str] = Counter()
-    for area, count in _counted(terminalreporter):
-        total[area] += count
     terminalreporter.section("fuzzing")
-    for area, count in sorted(total.items()):
-        terminalreporter.write_line(f"{count:>9,}  {area}")
-    terminalreporter.write_line(f"{total.total():>9,}  cases in all")
+    for kind in (OPERATIONS, PROPERTY):
+        total: Counter[str] = Counter()
+        for area, count in _counted(terminalreporter, kind):
+            total[area] += count
+        for area, count in sorted(total.items()):
+            terminalreporter.write_line(f"{count:>9,}  {area}")
+        what = "native operations" if kind == OPERATIONS else "cases"
+        terminalreporter.write_line(f"{total.total():>9,}  {what} in all")
