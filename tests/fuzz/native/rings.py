@@ -40,7 +40,7 @@ class Traffic(Wires):
 
     def _notify(self, station: Station) -> None:
         before = self.windows.stores
-        station.driver.put(mmio.QueueNotify, self.random.choice((1, 1, 1, 1, 1, 0, 2, 0xFFFF_FFFF)))
+        station.driver.put(mmio.QueueNotify, self.random.choice((*[1] * 16, 0, 2, 0xFFFF_FFFF)))
         self.done["notifications answered by native code" if self.windows.stores != before else "notifications"] += 1
 
     def rest(self) -> None:
@@ -52,7 +52,7 @@ class Traffic(Wires):
         r = self.random
         to = mac(r.choice(STATIONS)) if r.randrange(8) else r.choice((UNKNOWN, b"\xff" * 6))
         header = r.choice((PLAIN, PLAIN, PLAIN, NEEDS_CSUM, SEGMENTED))
-        length = r.choice((0, 28, 600, 1486, 2033, 2034, 2035, 2036))
+        length = r.choice((0, 28, 46, 100, 600, 1486, 2033, 2034, 2035, 2036))
         self.doer.send(station, to, None, length, header, r.choice((0, 10, 12)), r.randrange(2) == 1)
         self._notify(station)
         if r.randrange(3):
@@ -64,7 +64,9 @@ class Traffic(Wires):
         try:
             for queue in (0, 1):
                 station.driver.queues[queue].collect()
-            self.doer.give(station, self.random.choice(SIZES), self.random.randrange(2) == 1)
+            for _ in range(3):
+                sizes = self.random.choice(SIZES) if self.random.randrange(12) == 0 else [2200]
+                self.doer.give(station, sizes, self.random.randrange(2) == 1)
         except (BadAddress, AssertionError, LookupError, ValueError):  # a driver that believes a corrupt ring
             self._restart(station)
 
@@ -125,8 +127,10 @@ class Traffic(Wires):
         self.done["devices removed"] += 1
 
     def link(self, station: Station) -> None:
-        station.net.set_link(self.random.randrange(3) > 0)
-        self._notify(station)
+        """The cable is out for one frame."""
+        station.net.set_link(False)
+        self.send(station)
+        station.net.set_link(True)
 
     def windows_go(self, station: Station) -> None:
         """As when a VM is stopped: native code answers nothing, and a new table is made."""
