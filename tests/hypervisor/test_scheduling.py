@@ -10,7 +10,7 @@ from shyper_tui.engine.hypervisor.core import Core
 from shyper_tui.engine.hypervisor.definition import CpuSpec
 from shyper_tui.engine.hypervisor.layout import SLICE
 from shyper_tui.engine.hypervisor.vcpu import VcpuState
-from tests.hypervisor.programs import A0, S0, SIE, STVEC, T0, T1, TIME, Program
+from tests.hypervisor.programs import A0, A6, A7, S0, SIE, STVEC, T0, T1, TIME, Program
 from tests.hypervisor.station import Station, guest
 from tests.hypervisor.workloads import (
     BASE,
@@ -287,3 +287,17 @@ def test_what_a_modest_vcpu_leaves_is_shared_by_those_that_want_more(station: St
     assert words(modest)[1] < LATE
     for share in shares.read():
         assert share == pytest.approx(0.39, rel=0.06)
+
+
+def test_a_vcpu_that_traps_all_the_time_is_counted_for_its_traps_and_for_what_lies_between(station: Station) -> None:
+    """Where the host's time is what vCPUs share: all of the core's is on somebody's account."""
+    shared = core(station)
+    shared._host_time = lambda hart: station.machine.harts[hart].time
+    calls = Program(BASE).li(A7, 0x10).li(A6, 0).label("call").op("ecall").jump("call").code()
+    vcpus = [boot(station, 1, spinner()).vcpus[0], boot(station, 2, calls).vcpus[0]]
+    station.run(SECOND // 10)
+    before, begun = [vcpu.runtime for vcpu in vcpus], station.machine.now()
+    station.run(SECOND // 2)
+    used = [vcpu.runtime - then for vcpu, then in zip(vcpus, before, strict=True)]
+    assert sum(used) == pytest.approx(station.machine.now() - begun, rel=0.05)
+    assert used[1] == pytest.approx(used[0], rel=0.1)

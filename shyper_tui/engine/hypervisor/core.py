@@ -163,6 +163,9 @@ class Core:
         """A trap into HS-mode: what it takes of the host's time is for the vCPU that it is for."""
         if self._host_time is not None:
             self._entered, self._cause = self._host_time(self.hart_id), self.current
+            if self.current is not None:
+                self.current.runtime += self._entered - self._used_to
+                self._used_to = self._entered
 
     def end_trap(self) -> None:
         """The hart goes back to its guest."""
