@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from shyper_tui.input_file import MAX_CONFIGURATION, read_input
+
 VIEWS = ("consoles", "vcpus", "plic", "config", "debug", "overview")
 """The views in the order of their keys."""
 PANES = ("console", "vms", "vcpus", "plic", "config")
@@ -74,16 +76,17 @@ def load_layout(name: str, folder: Path | None = None) -> Layout:
     """The layout of a view. Raises LayoutError."""
     path = (folder or layouts_folder()) / f"{name}.json"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_input(path, MAX_CONFIGURATION).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise LayoutError(
             f"{path}: the layout cannot be read: {getattr(error, 'strerror', 'it is no text')}."
         ) from None
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also integers of thousands of digits
         where = f"{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else "1:1"
-        raise LayoutError(f"{path}:{where}: this is no JSON ({getattr(error, 'msg', 'nested too deep')}).") from None
+        reason = getattr(error, "msg", "nested too deep, or a number too long")
+        raise LayoutError(f"{path}:{where}: this is no JSON ({reason}).") from None
     return parse_layout(data, name, str(path))
 
 

@@ -20,6 +20,7 @@ class EngineChoice:
     embedded: bool = False
     mvm: str | None = None
     vms: tuple[str, ...] = ()
+    no_guest: bool = False
     daemon: str | None = None
     mvm_off: str = "stay"
     clock: str | None = None
@@ -30,7 +31,7 @@ class EngineChoice:
         return {
             "embedded": self.embedded,
             "mvm": self.mvm,
-            "vms": list(self.vms) or None,
+            "vms": [] if self.no_guest else list(self.vms) or None,
             "daemon": self.daemon,
             "mvm_off": self.mvm_off,
             "clock": self.clock or default_clock,
@@ -56,10 +57,17 @@ def engine_options(function: F) -> F:
     """Adds the options and passes them as one argument `choice`."""
 
     @click.option("--embedded", is_flag=True, help="The two built-in systems, even where Linux images are installed.")
-    @click.option("--mvm", metavar="FILE", type=EXISTING_FILE, help="Configuration of the managing VM (JSON).")
+    @click.option(
+        "--mvm", metavar="FILE", type=EXISTING_FILE,
+        help="Configuration of the managing VM (JSON). No guest is started then but those given with --vm.",
+    )  # fmt: skip
     @click.option(
         "--vm", "vms", metavar="FILE", multiple=True, type=EXISTING_FILE,
         help="Configuration of a guest VM (Rust-Shyper's JSON); may be given several times.",
+    )  # fmt: skip
+    @click.option(
+        "--no-guest", is_flag=True,
+        help="Start the managing VM alone: the first guest that is configured in it becomes VM 1.",
     )  # fmt: skip
     @click.option(
         "--daemon", metavar="FILE", type=EXISTING_FILE,
@@ -81,13 +89,16 @@ def engine_options(function: F) -> F:
     )
     @functools.wraps(function)
     def with_choice(
-        *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], daemon: str | None, mvm_off: str,
-        clock: str | None, log_dir: str | None, **more: Any,
+        *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], no_guest: bool, daemon: str | None,
+        mvm_off: str, clock: str | None, log_dir: str | None, **more: Any,
     ) -> Any:  # fmt: skip
+        if no_guest and vms:
+            raise click.UsageError("--no-guest and --vm exclude each other.")
         choice = EngineChoice(
             embedded=embedded,
             mvm=os.path.abspath(mvm) if mvm else None,
             vms=tuple(os.path.abspath(file) for file in vms),
+            no_guest=no_guest,
             daemon=os.path.abspath(daemon) if daemon else None,
             mvm_off=mvm_off,
             clock=clock,

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -101,6 +102,7 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     from shyper_tui.commands.terminal import converse, raw_terminal
     from shyper_tui.engine.bare_machine import BareMachine
 
+    begun = time.monotonic()
     machine = BareMachine(
         **board, script=script, on_console=_console_writer(headless), on_progress=_progress, on_trouble=_trouble
     )
@@ -125,12 +127,13 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     thread = threading.Thread(target=run, name="machine", daemon=True)
     thread.start()
     status = QUIT
+    left = None if timeout is None else max(0.0, timeout - (time.monotonic() - begun))
     try:
         if headless:
-            finished = converse(machine.type, ended, timeout)
+            finished = converse(machine.type, ended, left)
         else:
             with raw_terminal():
-                finished = converse(machine.type, ended, timeout)
+                finished = converse(machine.type, ended, left)
         if not finished and timeout is not None:
             status = TIMED_OUT
             echo(f"\nError: {machine.missing or 'the machine was not off'} within {timeout:g} s.{note}", err=True)

@@ -83,15 +83,21 @@ async def run_headless(options: dict[str, Any], timeout: float | None, quiet: bo
 
     started = time.monotonic()
     options["script"] = [_plain(step) for step in options["script"]]
-    async with await Client.start(options, _show_warning) as client:
+    try:
+        async with asyncio.timeout(timeout):
+            started_client = await Client.start(options, _show_warning)
+    except TimeoutError:
+        raise EngineError("timeout", f"The engine did not start within {timeout:g} s") from None
+    async with started_client as client:
+        left = None if timeout is None else max(0.001, timeout - (time.monotonic() - started))
         transcript = Transcript(client, quiet)
 
         async def to_the_end() -> int:
             if options["script"]:
-                outcome = await client.wait_scenario(timeout)
+                outcome = await client.wait_scenario(left)
                 chosen = bool(options.get("embedded") or options["mvm"])
                 return await _report(client, transcript, outcome, timeout, started, chosen)
-            return await _until_stopped(client, timeout)
+            return await _until_stopped(client, left)
 
         work = asyncio.create_task(to_the_end())
         try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from shyper_tui.images.errors import ImageError
-from shyper_tui.images.kernel_header import KernelKind, measure
-from shyper_tui.images.store import resolve
+from shyper_tui.images.kernel_file import RAMDISK_START, examine_kernel, ramdisk_problem
+from shyper_tui.images.kernel_header import KernelKind
+from shyper_tui.images.store import PREFIX, resolve
+from shyper_tui.input_file import open_input
 
 from .check_layout import PAGE, Range, ram_ranges
-from .diagnostics import Report
+from .diagnostics import Report, shortened
 from .model import VmConfig, VmType
 from .surroundings import Surroundings
 
@@ -37,19 +40,20 @@ def check_images(config: VmConfig, around: Surroundings, report: Report) -> None
             message = "The device tree is not at a multiple of 8 bytes."
             report.error("image.device_tree_load_ipa", "unaligned", message, "Use for example a multiple of 0x1000.")
     elif image.device_tree_filename:
-        message = "There is an overlay but no address for the device tree."
-        report.error("image.device_tree_load_ipa", "no-address", message, "Give device_tree_load_ipa.")
-    if image.ramdisk_filename:
-        ramdisk_size = _check_file(image.ramdisk_filename, "ramdisk_filename", report, folder)
-        where = "image.ramdisk_load_ipa"
-        if not image.ramdisk_load_ipa:
-            message = "There is a ramdisk but no address for it."
-            report.error(where, "no-address", message, "Give an address within the memory regions.")
-        else:
-            loaded.append(_loaded(image.ramdisk_load_ipa, ramdisk_size or 1, "the ramdisk", where))
-            if image.ramdisk_load_ipa % PAGE:
-                message = "The ramdisk does not start at a page of 4 KiB."
-                report.error(where, "unaligned", message, f"Use {image.ramdisk_load_ipa // PAGE * PAGE:#x}.")
+        message = "The address of the device tree is 0: the VM gets none, and the overlay is ignored."
+        remedy = "Give device_tree_load_ipa, or leave the overlay out."
+        report.warning("image.device_tree_load_ipa", "no-tree", message, remedy)
+    where = "image.ramdisk_load_ipa"
+    if image.ramdisk_filename and not image.ramdisk_load_ipa:
+        message = f'The address of the ramdisk is 0: "{shortened(image.ramdisk_filename)}" is ignored.'
+        remedy = "Give an address within the memory regions, or leave the file out."
+        report.warning(where, "no-ramdisk", message, remedy)
+    elif image.ramdisk_filename:
+        ramdisk_size = _check_ramdisk(image.ramdisk_filename, report, folder)
+        loaded.append(_loaded(image.ramdisk_load_ipa, ramdisk_size or 1, "the ramdisk", where))
+        if image.ramdisk_load_ipa % PAGE:
+            message = "The ramdisk does not start at a page of 4 KiB."
+            report.error(where, "unaligned", message, f"Use {image.ramdisk_load_ipa // PAGE * PAGE:#x}.")
     for index, item in enumerate(loaded):
         what = str(item)[0].upper() + str(item)[1:]
         if ram and not any(region.start <= item.start and item.end <= region.end for region in ram):
@@ -83,10 +87,16 @@ def _check_kernel(config: VmConfig, report: Report, folder: Path) -> int:
         report.error(where, "file-missing", "No kernel is named.", "Give the path of a kernel file.")
     if file is None:
         return 1
-    header = measure(file)
+    try:
+        kernel = examine_kernel(file, max(1, config.memory_bytes))
+    except OSError as error:
+        report.error(where, "file-missing", *_unreadable(config.image.kernel_filename, file, error))
+        return 1
+    header = kernel.header
     if header.problem:
         message = f"The kernel {file.name} is not for RV64: {header.problem}."
-        report.error(where, "not-a-kernel", message, "Use an uncompressed RISC-V Linux Image or a RISC-V ELF file.")
+        remedy = kernel.remedy or "Use a RISC-V Linux Image, which may be compressed, or a RISC-V ELF file."
+        report.error(where, "not-a-kernel", message, remedy)
     elif header.kind is KernelKind.RAW and config.type is VmType.LINUX:
         message = f"The kernel {file.name} is neither a RISC-V Linux Image nor a RISC-V ELF file."
         remedy = f'Use one of these, or the type "{VmType.BARE_METAL.json_name}" for a raw binary.'
@@ -102,8 +112,9 @@ def _check_kernel(config: VmConfig, report: Report, folder: Path) -> int:
         report.warning("image.kernel_load_ipa", "elf-moved", message, remedy)
     entry = config.image.kernel_entry_point
     if entry and not load <= entry < load + max(1, header.image_size):
-        message = f"The entry point {entry:#x} is outside of the kernel ({load:#x}–{load + header.image_size - 1:#x})."
-        report.error("image.kernel_entry_point", "bad-entry", message, f"Use {load:#x}.")
+        end = load + max(1, header.image_size) - 1
+        message = f"The entry point {entry:#x} is outside of the kernel ({load:#x}–{end:#x}) and is ignored."
+        report.warning("image.kernel_entry_point", "entry-outside", message, f"Use {load:#x}.")
     return max(1, header.image_size)
 
 
@@ -114,8 +125,7 @@ def _check_overlay(config: VmConfig, report: Report, folder: Path) -> int:
     if file is None:
         return 0
     size = file.stat().st_size
-    with file.open("rb") as stream:
-        start = stream.read(8)
+    start = _start_of(file, 8)
     if start[:4] != DTB_MAGIC or int.from_bytes(start[4:], "big") > size:
         message = f'"{name}" is no device tree overlay, or not the whole of one.'
         remedy = "Make one with `dtc -@ -I dts -O dtb`; empty means none, the tree is generated anyway."
@@ -126,10 +136,24 @@ def _check_overlay(config: VmConfig, report: Report, folder: Path) -> int:
     return size
 
 
-def _check_file(name: str, key: str, report: Report, folder: Path) -> int | None:
-    """Report on a file that may be absent from the configuration; its size in bytes."""
-    file = _find(name, key, report, folder)
-    return None if file is None else file.stat().st_size
+def _check_ramdisk(name: str, report: Report, folder: Path) -> int | None:
+    """Report on the ramdisk; its size in bytes."""
+    file = _find(name, "ramdisk_filename", report, folder)
+    if file is None:
+        return None
+    if not name.startswith(PREFIX) and (problem := ramdisk_problem(_start_of(file, RAMDISK_START))):
+        message = f"Linux cannot use the ramdisk {file.name}: {problem}."
+        remedy = "Use a cpio archive (newc), which may be compressed."
+        report.warning("image.ramdisk_filename", "not-a-ramdisk", message, remedy)
+    return file.stat().st_size
+
+
+def _start_of(file: Path, size: int) -> bytes:
+    descriptor = open_input(file)
+    try:
+        return os.pread(descriptor, size, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _find(name: str, key: str, report: Report, folder: Path) -> Path | None:
@@ -139,20 +163,20 @@ def _find(name: str, key: str, report: Report, folder: Path) -> Path | None:
     where = f"image.{key}"
     try:
         file = resolve(name, folder)
-        if file.exists() and not file.is_file() and not file.is_dir():  # opening a pipe could wait for ever
-            report.error(where, "file-missing", f'"{name}" is no regular file.', "Name a file.")
-            return None
-        with file.open("rb") as stream:
-            stream.read(1)
+        os.close(open_input(file))
     except ImageError as error:
         report.error(where, "file-missing", error.message, error.remedy)
-    except ValueError:
-        report.error(where, "file-missing", "The file name contains a NUL character.", "Correct it.")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        message = f'The file "{name}" cannot be read: {reason} ({resolve(name, folder)}).'
-        remedy = "Correct the name; relative names start at the folder of the configuration file."
-        report.error(where, "file-missing", message, remedy)
+        report.error(where, "file-missing", *_unreadable(name, resolve(name, folder), error))
     else:
         return file
     return None
+
+
+def _unreadable(name: str, file: Path, error: OSError) -> tuple[str, str]:
+    """Message and remedy."""
+    if "\0" in name:
+        return "The file name contains a NUL character.", "Correct it."
+    reason = (error.strerror or str(error)).lower()
+    remedy = "Correct the name; relative names start at the folder of the configuration file."
+    return f'The file "{shortened(name)}" cannot be read: {reason} ({shortened(str(file))}).', remedy

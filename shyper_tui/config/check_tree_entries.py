@@ -34,8 +34,8 @@ def check_tree_entries(config: VmConfig, report: Report) -> None:
                 report.warning(f"{path}.name", "entry-name", message, remedy)
             names.add(entry.name)
         if len(entry.irq_list) > MAX_IRQS:
-            message = f"The irq_list has {len(entry.irq_list)} entries; the limit is {MAX_IRQS}."
-            report.error(f"{path}.irq_list", "too-many", message, "Remove some.")
+            message = f"The irq_list has {len(entry.irq_list)} entries; the limit is {MAX_IRQS}, the rest is left out."
+            report.warning(f"{path}.irq_list", "entry-irqs", message, "Remove some.")
         for number, irq in enumerate(entry.irq_list[:MAX_IRQS]):
             if irq not in irqs:
                 message = f"No device of the VM has the interrupt {irq}; it would never arrive."

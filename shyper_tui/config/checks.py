@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .board import DEFAULT_BOARD, Board
@@ -26,6 +27,8 @@ from .surroundings import DTB, EMULATED, PASSTHROUGH, Surroundings
 
 MAX_NAME = 31
 MAX_CMDLINE = 1024
+MAX_REGIONS = 64
+"""Memory regions; Rust-Shyper has no limit of its own, and writes 4 into the managing VM's device tree."""
 MAX_DEVICES = {EMULATED: 16, PASSTHROUGH: 128, DTB: 16}
 
 
@@ -47,10 +50,11 @@ def check_vm(
     (VMs by id, 0 = the managing VM's file) are for the pairs of consoles, as far as they are known.
     """
     report = Report(config.file, config.positions, portable)
+    config = _bounded(config, report)
     folder = folder or Path(config.file).parent
     around = Surroundings(folder, board, tuple(others), mvm, 0 if mvm else vm_id, peers or {})
     _names(config, around, report)
-    _limits(config, around, report)
+    _limits(around, report)
     check_cpus(config, around, report)
     check_layout(config, around, report)
     check_images(config, around, report)
@@ -94,12 +98,26 @@ def _colors(text: str) -> bool:
     return True
 
 
-def _limits(config: VmConfig, around: Surroundings, report: Report) -> None:
-    lists = (config.emulated_devices, config.passthrough_devices, config.dtb_devices)
-    for (path, limit), devices in zip(MAX_DEVICES.items(), lists, strict=True):
-        if len(devices) > limit:
-            message = f"The list has {len(devices)} devices; the limit is {limit}."
+def _bounded(config: VmConfig, report: Report) -> VmConfig:
+    """Report lists beyond their limits; the checks look at what is within, for many compare everything with
+    everything."""
+    lists = (config.memory, config.emulated_devices, config.passthrough_devices, config.dtb_devices)
+    limits = {"memory.region": MAX_REGIONS, **MAX_DEVICES}
+    for (path, limit), entries in zip(limits.items(), lists, strict=True):
+        if len(entries) > limit:
+            what = "regions" if path == "memory.region" else "devices"
+            message = f"The list has {len(entries)} {what}; the limit is {limit}."
             report.error(path, "too-many", message, "Remove some.")
+    return replace(
+        config,
+        memory=config.memory[:MAX_REGIONS],
+        emulated_devices=config.emulated_devices[: MAX_DEVICES[EMULATED]],
+        passthrough_devices=config.passthrough_devices[: MAX_DEVICES[PASSTHROUGH]],
+        dtb_devices=config.dtb_devices[: MAX_DEVICES[DTB]],
+    )
+
+
+def _limits(around: Surroundings, report: Report) -> None:
     if not around.mvm and len(around.others) >= around.board.max_vms - 1:
         message = f"{len(around.others)} guest VMs are there already, which is the limit."
         report.error("", "too-many-vms", message, "Leave this file out, or another one.")

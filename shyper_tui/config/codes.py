@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ERRORS = {
-    "unreadable": "the file cannot be read",
+    "unreadable": "the file cannot be read, or is larger than 256 KiB",
     "not-utf-8": "the file is no UTF-8 text",
     "syntax": "the text is no JSON (comments and trailing commas are allowed)",
     "duplicate-key": "a key is given twice",
@@ -34,8 +34,7 @@ ERRORS = {
     "not-a-disk": "a file that is no raw disk image",
     "disk-twice": "one disk image for two guests",
     "not-an-overlay": "a file that is no device tree overlay",
-    "bad-entry": "an entry point outside of the kernel",
-    "no-address": "a kernel, device tree or ramdisk without an address to load it to",
+    "no-address": "a kernel without an address to load it to",
     "outside-ram": "something is loaded outside of the VM's memory",
     "unsupported-device": "a type of device that does not exist on RISC-V",
     "two-plics": "more than one PLIC",
@@ -67,11 +66,17 @@ WARNINGS = {
     "console-hint": "console= in the command line does not name a console of the VM",
     "disk-read-only": "a disk image that cannot be written",
     "no-disk": "more mediated block devices than the daemon's file has disks",
+    "no-ramdisk": "a ramdisk without an address, which is ignored",
+    "no-tree": "a device tree overlay without an address, which is ignored",
+    "not-a-ramdisk": "a ramdisk that Linux does not know",
+    "entry-outside": "an entry point outside of the kernel, which is ignored",
+    "unused-value": "a value that Rust-Shyper does not use, and that cannot be read",
     "plic-length": "a PLIC with another length than it has",
     "passthrough-shared": "a device that the managing VM has, too",
     "no-such-device": "an address at which there is no device",
     "entry-type": "a device tree entry of a type that does not exist on RISC-V",
     "entry-name": "a device tree entry that cannot be a node",
+    "entry-irqs": "a device tree entry with more interrupts than there can be",
     "entry-irq": "a device tree entry with an interrupt that no device of the VM has",
 }
 PORTABLE = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from shyper_tui.images.containers import container_of
 from shyper_tui.images.errors import ImageError
-from shyper_tui.images.input_file import open_input
 from shyper_tui.images.store import PREFIX, resolve
+from shyper_tui.input_file import open_input
 
 from .diagnostics import Reading, Report, Span
 from .fields import Fields

@@ -62,6 +62,15 @@ class Reading(Generic[T]):
         return self.value is not None
 
 
+MAX_FINDINGS = 200
+"""More findings of one file are not kept, but for the first error."""
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A text of a file as messages show it."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 class Report:
     """Collects diagnostics of one file. `positions` maps paths such as `cpu.master` to their place in the text.
 
@@ -73,6 +82,7 @@ class Report:
         self._portable = portable
         self._positions = positions or {}
         self._found: list[Diagnostic] = []
+        self._failed = False
 
     def error(self, where: Span | str, code: str, message: str, remedy: str) -> None:
         self._add(where, Severity.ERROR, code, message, remedy)
@@ -92,13 +102,22 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        return has_errors(self._found)
+        return self._failed
+
+    @property
+    def full(self) -> bool:
+        """Further warnings are not kept."""
+        return len(self._found) >= MAX_FINDINGS
 
     def has(self, code: str) -> bool:
         """Something with this code was found."""
         return any(found.code == code for found in self._found)
 
     def _add(self, where: Span | str, severity: Severity, code: str, message: str, remedy: str) -> None:
+        first_error = severity is Severity.ERROR and not self._failed
+        self._failed = self._failed or severity is Severity.ERROR
+        if len(self._found) >= MAX_FINDINGS and not first_error:
+            return  # there is enough to correct
         span = self._locate(where) if isinstance(where, str) else where
         # A finding about something that spans lines is shown at its first character.
         end = span.end_column if span.end_line == span.line else span.column + 1

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from .diagnostics import Report, Span
+from .diagnostics import Report, Span, shortened
 from .jsonc import Array, Invalid, Member, Node, Object, Scalar
 
 U32 = (1 << 32) - 1
@@ -41,6 +41,7 @@ def describe_type(node: Node) -> str:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`Did you mean "x"?` or the list of what is known."""
     known = list(known)
+    word = word[:64]  # comparing takes the product of both lengths
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if not close:
         folded = {item.lower(): item for item in known}
@@ -73,8 +74,9 @@ class Fields:
             return ""
         return value.value
 
-    def hex(self, key: str) -> int:
-        """HEX: `"0"`, or `"0x…"` up to 64 bits; blanks around it are allowed."""
+    def hex(self, key: str, unused: bool = False) -> int:
+        """HEX: `"0"`, or `"0x…"` up to 64 bits; blanks around it are allowed. `unused`: Rust-Shyper reads the value
+        and does nothing with it, so one that is wrong is a warning, and stands for 0."""
         value = self._scalar(key, True)
         if value is None:
             return 0
@@ -85,19 +87,29 @@ class Fields:
         text = value.value.strip()
         if text == "0":
             return 0
+        if unused:
+            return self._unused_hex(key, value, text)
         if not re.fullmatch(r"0[xX][0-9a-fA-F]+", text):
             if re.fullmatch(r"[0-9a-fA-F]+", text):
-                remedy = f'Write "0x{text}": Rust-Shyper drops the first two characters unseen.'
+                remedy = f'Write "0x{shortened(text)}": Rust-Shyper drops the first two characters unseen.'
             else:
                 remedy = 'Write "0x" and hexadecimal digits, or "0".'
-            message = f'"{value.value}" is no hexadecimal value with the prefix 0x.'
+            message = f'"{shortened(value.value)}" is no hexadecimal value with the prefix 0x.'
             self._report.error(value.span, "bad-hex", message, remedy)
             return 0
         number = int(text, 16)
         if number > U64:
-            self._report.error(value.span, "bad-hex", f"{text} does not fit into 64 bits.", "Use at most 16 digits.")
+            message = f"{shortened(text)} does not fit into 64 bits."
+            self._report.error(value.span, "bad-hex", message, "Use at most 16 digits.")
             return 0
         return number
+
+    def _unused_hex(self, key: str, value: Scalar, text: str) -> int:
+        if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text):
+            return int(text, 16)
+        message = f'"{shortened(text)}" is no hexadecimal value with the prefix 0x and is ignored.'
+        self._report.warning(value.span, "unused-value", message, f'Write "0x…" or "0" for "{key}".')
+        return 0
 
     def binary(self, key: str) -> int:
         """BIN: `"0b…"` up to 32 bits."""
@@ -109,10 +121,10 @@ class Fields:
             return 0
         text = value.value.strip()
         if text != value.value:
-            message = f'"{value.value}" has blanks, which Rust-Shyper does not skip here.'
+            message = f'"{shortened(value.value)}" has blanks, which Rust-Shyper does not skip here.'
             self._report.portable(value.span, "blanks-in-binary", message, f'Write "{text}".')
         if not re.fullmatch(r"0[bB][01]{1,32}", text):
-            message = f'"{value.value}" is no binary value with the prefix 0b and at most 32 digits.'
+            message = f'"{shortened(value.value)}" is no binary value with the prefix 0b and at most 32 digits.'
             self._report.error(value.span, "bad-binary", message, 'Write "0b1110" for the cores 1, 2 and 3.')
             return 0
         return int(text, 2)
@@ -131,7 +143,7 @@ class Fields:
             return None
         if value.value not in names:
             remedy = suggestion(value.value, names)
-            self._report.error(value.span, "bad-enum", f'"{value.value}" is no value of "{key}".', remedy)
+            self._report.error(value.span, "bad-enum", f'"{shortened(value.value)}" is no value of "{key}".', remedy)
             return None
         return names[value.value]
 
@@ -180,7 +192,8 @@ class Fields:
             return  # behind bad syntax it may well be there
         place = f'"{self.path}"' if self.path else "The file"
         remedy = f'Add "{key}".'
-        close = difflib.get_close_matches(key, [k for k in self._members if k not in self._asked], n=1, cutoff=0.75)
+        others = [other for other in self._members if other not in self._asked and len(other) <= 64][:100]
+        close = difflib.get_close_matches(key, others, n=1, cutoff=0.75)
         if close:
             remedy = f'Rename "{close[0]}" to "{key}".'
         self._report.error(self._node.span, "missing-key", f'{place} has no key "{key}".', remedy)
@@ -213,8 +226,11 @@ class Fields:
         for key, member in self._members.items():
             if key not in self._asked and key not in ignored:
                 place = f' in "{self.path}"' if self.path else ""
+                if self._report.full:
+                    return
                 remedy = f"{suggestion(key, self._asked)} It has no effect."
-                self._report.warning(member.key_span, "unknown-key", f'The key "{key}" is not known{place}.', remedy)
+                message = f'The key "{shortened(key)}" is not known{place}.'
+                self._report.warning(member.key_span, "unknown-key", message, remedy)
 
     # Helpers
 
@@ -266,7 +282,7 @@ class Fields:
             return int(text, 0)
         if re.fullmatch(r"[0-9]{1,20}", text) and int(text) <= U64:
             return int(text)
-        message = f'"{node.value}" is no number of at most 64 bits.'
+        message = f'"{shortened(str(node.value))}" is no number of at most 64 bits.'
         self._report.error(node.span, "bad-number", message, 'Write "0x…", "0b…" or decimal digits.')
         return 0
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from shyper_tui.input_file import MAX_CONFIGURATION, read_input
+
 from .board import DEFAULT_BOARD, Board
 from .checks import check_vm
 from .daemon import read_daemon
@@ -78,7 +80,7 @@ def _read(file: _File, portable: bool) -> None:
 def read_text(file: str, found: list[Diagnostic]) -> str | None:
     """The file's text; None when it cannot be read, which is then one of the findings."""
     try:
-        data = Path(file).read_bytes()
+        data = read_input(file, MAX_CONFIGURATION)
         return data.decode()
     except OSError as error:
         code, message, remedy = "unreadable", f"The file cannot be read: {(error.strerror or str(error)).lower()}.", ""

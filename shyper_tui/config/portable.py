@@ -72,8 +72,6 @@ def _check_kernel(config: VmConfig, folder: Path, report: Report) -> None:
         report.portable(where, "long-kernel-path", message, "Use a shorter path for it.")
     try:
         file = resolve(name, folder)
-        if not file.is_file():  # opening a pipe could wait for ever
-            return
         kind, size = measure(file).kind, file.stat().st_size
     except (ImageError, OSError, ValueError):  # what is wrong with it is told elsewhere
         return

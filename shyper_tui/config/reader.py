@@ -73,7 +73,7 @@ def _image(fields: Fields) -> VmImage:
     image = VmImage(
         kernel_filename=fields.string("kernel_filename"),
         kernel_load_ipa=fields.hex("kernel_load_ipa"),
-        kernel_entry_point=fields.hex("kernel_entry_point"),
+        kernel_entry_point=fields.hex("kernel_entry_point", unused=True),
         device_tree_filename=fields.dash_is_none("device_tree_filename", fields.string("device_tree_filename")),
         device_tree_load_ipa=fields.hex("device_tree_load_ipa"),
         ramdisk_filename=fields.dash_is_none("ramdisk_filename", fields.string("ramdisk_filename")),
@@ -125,7 +125,7 @@ def _dtb(fields: Fields) -> DtbDevice:
     name, kind = fields.string("name"), fields.enum("type", _DTB_TYPES)
     irqs = _irq_list(fields, required=True)
     fields.required_there("irq_num")
-    ipa, length = fields.hex("addr_region_ipa"), fields.hex("addr_region_length")
+    ipa, length = fields.hex("addr_region_ipa", unused=True), fields.hex("addr_region_length", unused=True)
     fields.done()
     return DtbDevice(name, kind if kind is not None else DtbDeviceType.CONSOLE, irqs, ipa, length)
 

@@ -63,8 +63,8 @@ class _Recorder(Fields):
         self._note(key, {"type": "string"}, required)
         return ""
 
-    def hex(self, key: str) -> int:
-        self._note(key, {"type": "string", "pattern": HEX}, True)
+    def hex(self, key: str, unused: bool = False) -> int:
+        self._note(key, {"type": "string"} if unused else {"type": "string", "pattern": HEX}, True)
         return 0
 
     def binary(self, key: str) -> int:

@@ -6,13 +6,13 @@ GiB, in between the structure that tells OpenSBI's fw_dynamic where to go on.
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass
 
 from shyper_tui.engine.board.memory import BadAddress, Memory
 from shyper_tui.engine.board.memory_map import RAM_BASE
-from shyper_tui.images.kernel_header import HEADER_BYTES, KernelKind, recognise
+from shyper_tui.images.kernel_file import KernelFile
+from shyper_tui.images.kernel_header import KernelHeader, KernelKind
 from shyper_tui.ipc.messages import EngineError
 
 KERNEL_OFFSET = 0x20_0000
@@ -34,50 +34,39 @@ class Loaded:
     end: int
 
 
-def load_program(memory: Memory, data: bytes, address: int, name: str) -> Loaded:
-    """Puts firmware or a kernel into RAM: an ELF file where it is linked, everything else at `address`. A
-    relocatable ELF file that is linked below RAM goes to `address`, too. EngineError when it is for something else
-    than RV64, or does not fit."""
-    header = recognise(data[:HEADER_BYTES])
+def load_program(memory: Memory, kernel: KernelFile, address: int, name: str) -> Loaded:
+    """Puts firmware or a kernel into RAM: an ELF file where it is linked, the content of a uImage where it asks to be
+    (if that is RAM), everything else at `address`. A relocatable ELF file that is linked below RAM goes to `address`,
+    too. EngineError when it is for something else than RV64, not whole, or does not fit."""
+    data, header = kernel.data, kernel.header
     if not data:
         raise EngineError("kernel", f"{name} cannot be run: it is empty")
     if header.problem:
-        raise EngineError("kernel", f"{name} cannot be run: {header.problem}")
+        remedy = f". {kernel.remedy.rstrip('.')}" if kernel.remedy else ""
+        raise EngineError("kernel", f"{name} cannot be run: {header.problem}{remedy}")
     try:
         if header.kind is KernelKind.ELF:
-            return _load_elf(memory, data, address, name)
+            return _load_elf(memory, data, header, address)
+        if kernel.load is not None and kernel.load >= RAM_BASE and header.kind is KernelKind.RAW:
+            address = kernel.load
         memory.write(address, data)
     except BadAddress as error:
         raise EngineError("kernel", f"{name} does not fit into the machine's memory: {error}") from None
-    return Loaded(address, address + max(len(data), header.image_size))
+    entry = kernel.entry if kernel.entry is not None and address == kernel.load else address
+    return Loaded(entry, address + max(len(data), header.image_size))
 
 
-def _load_elf(memory: Memory, data: bytes, address: int, name: str) -> Loaded:
-    # a Linux Image is started without them
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        elf = ELFFile(io.BytesIO(data))
-        parts = [part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD" and part["p_memsz"]]
-        lowest = min((part["p_paddr"] for part in parts), default=RAM_BASE)
-        moved = address - lowest if lowest < RAM_BASE and elf["e_type"] == "ET_DYN" else 0
-        entry, end = int(elf["e_entry"]) + moved, 0
-        for part in parts:
-            start, size = part["p_paddr"] + moved, part["p_memsz"]
-            memory.read(start + size - 1, 1)  # nothing is written when it does not fit
-            data_end = start + part["p_filesz"]
-            memory.write(start, part.data())
-            for zeros in range(data_end, start + size, ZEROS):
-                memory.write(zeros, bytes(min(ZEROS, start + size - zeros)))
-            end = max(end, start + size)
-            if part["p_vaddr"] <= elf["e_entry"] < part["p_vaddr"] + size:
-                entry = elf["e_entry"] - part["p_vaddr"] + start  # kernels linked for high virtual addresses
-    except (ELFError, KeyError, ValueError, OverflowError, MemoryError) as error:
-        raise EngineError("kernel", f"{name} cannot be run: its ELF headers cannot be read ({error})") from None
-    if not parts:
-        raise EngineError("kernel", f"{name} cannot be run: it is an ELF file without anything to load")
-    return Loaded(entry, end)
+def _load_elf(memory: Memory, data: bytes, header: KernelHeader, address: int) -> Loaded:
+    moved = address - header.lowest if header.lowest < RAM_BASE and header.movable else 0
+    for part in header.segments:  # nothing is written when one does not fit
+        memory.read(part.physical + moved, 1)
+        memory.read(part.physical + moved + part.memory_size - 1, 1)
+    for part in header.segments:
+        start, end = part.physical + moved, part.physical + moved + part.memory_size
+        memory.write(start, data[part.offset : part.offset + part.file_size])
+        for zeros in range(start + part.file_size, end, ZEROS):
+            memory.write(zeros, bytes(min(ZEROS, end - zeros)))
+    return Loaded(header.physical_entry + moved, header.lowest + moved + header.image_size)
 
 
 ZEROS = 1 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -21,7 +22,9 @@ from shyper_tui.engine.hart.program import program
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
 from shyper_tui.engine.machine import Machine
 from shyper_tui.engine.scenario import Scenario
-from shyper_tui.images.kernel_header import HEADER_BYTES, KernelKind, recognise
+from shyper_tui.images.kernel_file import RAMDISK_START, KernelFile, open_ramdisk, ramdisk_problem, read_kernel
+from shyper_tui.images.kernel_header import KernelKind
+from shyper_tui.input_file import read_input
 from shyper_tui.ipc.messages import TICKS_PER_SECOND, EngineError, ScenarioStep
 
 CONSOLE = 0
@@ -52,9 +55,10 @@ class BareMachine:
         on_progress: Callable[[str], None] = lambda text: None,
         on_trouble: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self._kernel = (_read(kernel), kernel) if kernel else None
-        self._bios = (_read(bios), bios) if bios else None
-        self._initrd = _read(initrd) if initrd else b""
+        self._kernel = (_kernel(kernel, memory), kernel) if kernel else None
+        self._bios = (_kernel(bios, memory), bios) if bios else None
+        self._initrd = _ramdisk(initrd, memory) if initrd else b""
+        self._notes = _ramdisk_notes(initrd, self._initrd) if initrd else []
         self._append, self._on_trouble = append, on_trouble
         self._disks = [_open(Path(file), snapshot) for file in drives]
         self._stream = ConsoleStream()
@@ -112,7 +116,8 @@ class BareMachine:
     def note(self) -> str:
         """What the user should know: a kernel that is perhaps none, disks that cannot be written; else ""."""
         notes = [f"The disk {disk.path} is read-only." for disk in self._disks if _stays(disk)]
-        if self._kernel is not None and recognise(self._kernel[0][:HEADER_BYTES]).kind is KernelKind.RAW:
+        notes += self._notes
+        if self._kernel is not None and self._kernel[0].header.kind is KernelKind.RAW and self._kernel[0].load is None:
             place = f"as a raw binary at {RAM_BASE + KERNEL_OFFSET:#x}"
             notes.append(f"{self._kernel[1]} is neither a RISC-V Linux Image nor an ELF file; it is run {place}.")
         return " ".join(notes)
@@ -192,16 +197,35 @@ class BareMachine:
         self.machine.stop()
 
 
-def _at(program_file: tuple[bytes, str], address: int) -> tuple[bytes, int, str]:
-    data, name = program_file
-    return data, address, name
+def _at(program_file: tuple[KernelFile, str], address: int) -> tuple[KernelFile, int, str]:
+    program, name = program_file
+    return program, address, name
 
 
-def _read(file: str) -> bytes:
+def _kernel(file: str, memory: int) -> KernelFile:
+    """A kernel or firmware, unpacked; nothing is read that could not be in `memory` bytes of RAM."""
     try:
-        return Path(file).read_bytes()
+        return read_kernel(file, memory)
     except OSError as error:
-        raise EngineError("file", f"{file} cannot be read: {error.strerror or error}") from None
+        raise _unreadable(file, error) from None
+
+
+def _ramdisk(file: str, memory: int) -> bytes:
+    try:
+        return open_ramdisk(read_input(file, memory))
+    except OSError as error:
+        raise _unreadable(file, error) from None
+
+
+def _ramdisk_notes(file: str, data: bytes) -> list[str]:
+    problem = ramdisk_problem(data[:RAMDISK_START])
+    return [f"Linux cannot use the initrd {file}: {problem}."] if problem else []
+
+
+def _unreadable(file: str, error: OSError) -> EngineError:
+    if error.errno == errno.EFBIG:
+        return EngineError("memory", f"{file} does not fit into the machine's memory: {error.strerror}")
+    return EngineError("file", f"{file} cannot be read: {error.strerror or error}")
 
 
 def _stays(disk: Disk) -> TypeGuard[RawFile]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from shyper_tui import config, images
 from shyper_tui.config import VmConfig
+from shyper_tui.config.check_images import MAX_OVERLAY
+from shyper_tui.images.kernel_file import LARGEST, open_ramdisk, read_kernel
+from shyper_tui.input_file import MAX_CONFIGURATION, read_input
 from shyper_tui.ipc.messages import Diagnostic, EngineError, EngineOptions
 
-LARGEST_FILE = 8 << 30
 MVM_RAMDISK = 0xA000_0000
 """Where the default managing VM's initramfs lies in it: behind its kernel, in the first of its 4 GiB."""
 
@@ -48,8 +49,8 @@ def boot_plan(options: EngineOptions) -> BootPlan:
     """The plan for these options; EngineError when the managing VM cannot be made."""
     linux = None if options.embedded else images.linux_images()
     embedded = linux is None
-    if options.vms is not None:
-        guests = [Path(file) for file in options.vms]
+    if options.vms is not None or options.mvm is not None:  # who brings a managing VM brings its guests, or none
+        guests = [Path(file) for file in options.vms or ()]
     else:
         guests = [config.sample_path("embedded-guest" if embedded else "linux-guest")]
     if options.mvm is not None:
@@ -128,10 +129,19 @@ def _message(found: config.Diagnostic) -> Diagnostic:
 
 
 def vm_files(wanted: VmConfig, folder: Path) -> tuple[bytes, bytes]:
-    """Kernel and ramdisk of a VM; file names are relative to `folder`. EngineError when one cannot be read."""
-    kernel = _image(wanted.image.kernel_filename, folder)
-    ramdisk = wanted.image.ramdisk_filename
-    return kernel, _image(ramdisk, folder) if ramdisk else b""
+    """Kernel, unpacked, and ramdisk of a VM; file names are relative to `folder`. EngineError when one cannot be read,
+    or has become something else since it was checked. A ramdisk without an address is not read: it is ignored."""
+    name, limit = wanted.image.kernel_filename, max(1, wanted.memory_bytes)
+    try:
+        kernel = read_kernel(images.resolve(name, folder), limit)
+    except images.ImageError as error:
+        raise EngineError("image", str(error)) from None
+    except OSError as error:
+        raise _unreadable(name, error) from None
+    if kernel.header.problem:
+        raise EngineError("image", f"{name} is no kernel for RV64: {kernel.header.problem}. {kernel.remedy}".rstrip())
+    ramdisk = wanted.image.ramdisk_filename if wanted.image.ramdisk_load_ipa else ""
+    return kernel.data, open_ramdisk(_image(ramdisk, folder, limit)) if ramdisk else b""
 
 
 def located(wanted: VmConfig, folder: Path) -> VmConfig:
@@ -154,30 +164,28 @@ def located(wanted: VmConfig, folder: Path) -> VmConfig:
 def device_tree_overlay(wanted: VmConfig, folder: Path) -> bytes:
     """Content of the VM's `device_tree_filename`; empty when there is none."""
     name = wanted.image.device_tree_filename
-    return _image(name, folder) if name else b""
+    return _image(name, folder, MAX_OVERLAY) if name and wanted.image.device_tree_load_ipa else b""
 
 
-def _image(name: str, folder: Path) -> bytes:
+def _image(name: str, folder: Path, limit: int) -> bytes:
     try:
-        return _read(images.resolve(name, folder))
+        return _read(images.resolve(name, folder), limit)
     except images.ImageError as error:
         raise EngineError("image", str(error)) from None
 
 
 def text_of(file: Path) -> str:
     """A configuration file's text; what is no UTF-8 in it is replaced, and found by the reader."""
-    return _read(file).decode("utf-8", "replace")
+    return _read(file, MAX_CONFIGURATION).decode("utf-8", "replace")
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, limit: int = LARGEST) -> bytes:
     """The content of a regular file: a pipe would never end, and the machine would stand still meanwhile."""
     try:
-        status = file.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise EngineError("file", f"{os.fspath(file)} cannot be read: it is no regular file")
-        if status.st_size > LARGEST_FILE:
-            raise EngineError("file", f"{os.fspath(file)} cannot be read: it is larger than the machine's memory")
-        return file.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
-        reason = getattr(error, "strerror", None) or error
-        raise EngineError("file", f"{os.fspath(file)} cannot be read: {reason}") from None
+        return read_input(file, limit)
+    except OSError as error:
+        raise _unreadable(os.fspath(file), error) from None
+
+
+def _unreadable(name: str, error: OSError) -> EngineError:
+    return EngineError("file", f"{name} cannot be read: {error.strerror or error}")

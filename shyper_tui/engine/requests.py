@@ -6,15 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shyper_tui.input_file import MAX_CONFIGURATION, size_text
 from shyper_tui.ipc.messages import EngineError, MessageError, from_wire
 
 if TYPE_CHECKING:
     from shyper_tui.engine.workstation import Workstation
 
 T = TypeVar("T")
-
-LARGEST_TEXT = 256 * 1024
-"""Characters of a configuration; the largest that fits all limits has some ten thousand."""
 
 
 class Arguments:
@@ -42,8 +40,8 @@ class Arguments:
     def document(self) -> tuple[str, str, str]:
         """A file's text, the folder for its relative names, and its own name."""
         text = self.take("text", str)
-        if len(text) > LARGEST_TEXT:  # the machine stands still while it is read
-            raise EngineError("bad-arguments", f"the text has {len(text)} characters; {LARGEST_TEXT} are the limit")
+        if len(text) > MAX_CONFIGURATION or len(text.encode("utf-8", "replace")) > MAX_CONFIGURATION:
+            raise EngineError("bad-arguments", f"the text is larger than {size_text(MAX_CONFIGURATION)}")
         return text, self.take("directory", str), self.take("file", str)
 
 

@@ -24,6 +24,9 @@ class Container:
     unwrap: str
     codec: str = ""
 
+    def __str__(self) -> str:
+        return f"an {self.name}" if self.name.startswith(("Apple", "EWF")) else f"a {self.name}"
+
     def remedy(self, file: str) -> str:
         """What the user can do, one sentence."""
         plain = file

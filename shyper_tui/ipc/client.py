@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from shyper_tui.input_file import MAX_CONFIGURATION, read_input
 from shyper_tui.ipc.connection import Connection
 from shyper_tui.ipc.messages import (
     PROTOCOL,
@@ -357,7 +358,7 @@ class Client:
 async def _text_of(path: str | Path) -> str:
     """A file's text; EngineError when it cannot be read."""
     try:
-        return await asyncio.to_thread(Path(path).read_text, encoding="utf-8")
+        return (await asyncio.to_thread(read_input, path, MAX_CONFIGURATION)).decode()
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL character in the name
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise EngineError("config-file", f"{path} cannot be read: {reason}") from None

@@ -71,7 +71,8 @@ class EngineOptions:
 
     * `embedded`: the built-in supervisor and guest even where Linux images are installed
     * `mvm`: JSON file of the managing VM; None: the built-in configuration
-    * `vms`: JSON files of the guest VMs; None: the sample that fits the managing VM
+    * `vms`: JSON files of the guest VMs; None: the sample that fits the built-in managing VM;
+      none beside an `mvm`
     * `clock`: "virtual" (time follows retired instructions, runs repeat exactly) or "wall"
     * `daemon`: JSON file of the mediated disks (`{"mediated": [...]}`) that the engine serves to the guests, and what
       they write stays; None: copies on write of the installed image

@@ -18,6 +18,7 @@ from textual.widgets.text_area import Selection
 from shyper_tui.config import Diagnostic as ConfigDiagnostic
 from shyper_tui.config import Severity, check_vm, read_vm, sample_path, summary
 from shyper_tui.file_saving import replace_text
+from shyper_tui.input_file import MAX_CONFIGURATION, read_input
 from shyper_tui.ipc.messages import Diagnostic
 from shyper_tui.widgets.json_editor import Editor
 from shyper_tui.widgets.lines_view import RULE, LinesView, Part, Row
@@ -133,7 +134,7 @@ start, `▲ warning` works here but deserves a look, `◇ portable` works here b
 
     def load(self, path: Path) -> None:
         """Show a file. Raises OSError or UnicodeDecodeError when it cannot be read."""
-        text = path.read_text(encoding="utf-8")
+        text = read_input(path, MAX_CONFIGURATION).decode()
         self.path = path
         self._saved = text
         self.editor.load_text(text)

@@ -69,7 +69,7 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"kernel_filename": "Image"', '"kernel_filename": «"pipe"', "file-missing"),
         ('"ramdisk_filename": "ramdisk"', '"ramdisk_filename": «"nothing"', "file-missing"),
         ('"device_tree_filename": ""', '"device_tree_filename": «"nothing"', "file-missing"),
-        ('"kernel_entry_point": "0x80200000"', '"kernel_entry_point": «"0x8000"', "bad-entry"),
+        ('"kernel_entry_point": "0x80200000"', '"kernel_entry_point": «"0x8000"', "entry-outside"),
         ('"device_tree_load_ipa": "0xa0000000"', '"device_tree_load_ipa": «"0xbffff800"', "outside-ram"),
         ('"device_tree_load_ipa": "0xa0000000"', '"device_tree_load_ipa": «"0x80200000"', "overlap"),
         ('"device_tree_load_ipa": "0xa0000000"', '"device_tree_load_ipa": «"0xa0000004"', "unaligned"),
@@ -77,7 +77,7 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0x821ff000"', "overlap"),
         ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0x9ffff000"', "overlap"),
         ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0x90000010"', "unaligned"),
-        ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0"', "no-address"),
+        ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0"', "no-ramdisk"),
         # devices
         ('"EMU_DEVICE_T_VIRTIO_NET"', '«"EMU_DEVICE_T_GICD"', "unsupported-device"),
         ('"name": "net"', '"name": «"a/b"', "bad-name"),
@@ -135,10 +135,10 @@ def test_too_many_devices(folder: Path) -> None:
     assert found(text, folder) == [(line, column, "too-many")]
 
 
-def test_an_overlay_needs_an_address_for_the_tree(folder: Path) -> None:
+def test_an_overlay_without_an_address_for_the_tree_is_ignored(folder: Path) -> None:
     text = GUEST.replace('"device_tree_filename": ""', '"device_tree_filename": "ramdisk"')
     text, line, column = edit('"0xa0000000"', '«"0"', text)
-    assert found(text, folder) == [(line, column, "no-address")]
+    assert found(text, folder) == [(line, column, "no-tree")]
 
 
 @pytest.mark.parametrize(

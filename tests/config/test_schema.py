@@ -96,7 +96,7 @@ def test_the_schema_refuses_what_the_reader_refuses(name: str) -> None:
     ["0x1F", " 0x1f ", "0", "0X20", "0x" + "f" * 16, "0x" + "0" * 17 + "1", "12", "0x", "", "0x1" + "f" * 16],
 )
 def test_hexadecimal_values_of_schema_and_reader_agree(text: str) -> None:
-    changed, _, _ = edit('"kernel_entry_point": "0x80200000"', f'"kernel_entry_point": "{text}"')
+    changed, _, _ = edit('"kernel_load_ipa": "0x80200000"', f'"kernel_load_ipa": "{text}"')
     errors = [one for one in read_vm(changed, "f").diagnostics if one.severity is Severity.ERROR]
     assert accepts("vm", changed) is not bool(errors)
 

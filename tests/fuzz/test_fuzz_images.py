@@ -152,8 +152,8 @@ def test_any_header_and_symbol_table_is_read_or_left_alone(
 @pytest.mark.parametrize(
     ("kernel", "sentence"),
     [
-        (ELF[:121], "cut short"),
-        (ELF[:56] + struct.pack("<H", 65) + ELF[58:], "65 segments"),
+        (ELF[:121], "ends within a segment"),
+        (ELF[:56] + struct.pack("<H", 65) + ELF[58:], "65 ELF program headers"),
         (ELF[:104] + struct.pack("<Q", 8) + ELF[112:], "larger in the file than in memory"),
     ],
 )

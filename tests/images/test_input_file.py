@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shyper_tui.images.input_file import open_input, read_input
+from shyper_tui.input_file import open_input, read_input
 
 
 def test_a_regular_file_is_read_up_to_its_limit(tmp_path: Path) -> None:

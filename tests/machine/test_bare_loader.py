@@ -9,6 +9,7 @@ import pytest
 from shyper_tui.engine.bare_loader import load_program
 from shyper_tui.engine.board.memory import RamMemory
 from shyper_tui.engine.board.memory_map import RAM_BASE
+from shyper_tui.images.kernel_file import open_kernel
 from shyper_tui.ipc.messages import EngineError
 
 SIZE = 4 << 20
@@ -24,7 +25,7 @@ def elf(address: int, data: bytes, memory_size: int) -> bytes:
 
 def test_a_segment_is_loaded_and_its_rest_cleared() -> None:
     memory = RamMemory(memoryview(bytearray(b"\xff" * SIZE)), RAM_BASE)
-    loaded = load_program(memory, elf(RAM_BASE, b"code", 3 << 20), RAM_BASE, "program")
+    loaded = load_program(memory, open_kernel(elf(RAM_BASE, b"code", 3 << 20)), RAM_BASE, "program")
     assert loaded.entry == RAM_BASE
     assert memory.read(RAM_BASE, 8) == b"code\0\0\0\0"
     assert memory.read(RAM_BASE + (3 << 20) - 1, 2) == b"\0\xff"
@@ -33,5 +34,12 @@ def test_a_segment_is_loaded_and_its_rest_cleared() -> None:
 def test_a_segment_larger_than_memory_is_refused_before_anything_is_written() -> None:
     memory = RamMemory(memoryview(bytearray(SIZE)), RAM_BASE)
     with pytest.raises(EngineError, match="does not fit into the machine's memory"):
-        load_program(memory, elf(RAM_BASE, b"code", 1 << 60), RAM_BASE, "program")
+        load_program(memory, open_kernel(elf(RAM_BASE, b"code", 1 << 60)), RAM_BASE, "program")
     assert memory.read(RAM_BASE, 4) == bytes(4)
+
+
+def test_an_elf_file_that_ends_within_a_segment_is_refused() -> None:
+    memory = RamMemory(memoryview(bytearray(b"\xff" * SIZE)), RAM_BASE)
+    with pytest.raises(EngineError, match="cut cannot be run: it ends within a segment of its ELF program"):
+        load_program(memory, open_kernel(elf(RAM_BASE, b"code" * 64, 4096)[:-1]), RAM_BASE, "cut")
+    assert memory.read(RAM_BASE, 4) == b"\xff" * 4

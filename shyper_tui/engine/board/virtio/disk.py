@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from shyper_tui.images.containers import START_BYTES, TAIL_BYTES, container
-from shyper_tui.images.input_file import open_input
+from shyper_tui.input_file import open_input
 
 CLUSTER = 64 * 1024  # bytes, the unit an overlay copies
 _ZEROES = bytes(1 << 20)

@@ -20,6 +20,10 @@ _KINDS = (
 )
 _CHUNK = 16 << 20
 
+MAX_CONFIGURATION = 256 << 10
+"""Bytes of a configuration, daemon's or layout file: the largest that fits all limits has some ten thousand. The
+machine stands still while the engine reads one."""
+
 
 def open_input(path: Path | str, *, writable: bool = False, block_devices: bool = False) -> int:
     """A descriptor of a regular file (or a block device, with `block_devices`). Raises OSError at once for anything
@@ -63,5 +67,12 @@ def _refuse(mode: int, block_devices: bool) -> None:
 
 
 def _too_large(limit: int) -> OSError:
-    size = f"{limit >> 30} GiB" if limit >= 1 << 30 else f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
-    return OSError(errno.EFBIG, f"it is larger than {size}")
+    return OSError(errno.EFBIG, f"it is larger than {size_text(limit)}")
+
+
+def size_text(size: int) -> str:
+    """A size for messages, in the largest unit that is whole."""
+    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >> shift and not size & (1 << shift) - 1:
+            return f"{size >> shift} {unit}"
+    return f"{size} bytes"
