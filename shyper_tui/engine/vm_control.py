@@ -15,6 +15,7 @@ from shyper_tui.engine import vm_counters
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.boot_plan import device_tree_overlay, located, read_configuration, vm_files
 from shyper_tui.engine.definitions import configuration, definition
+from shyper_tui.engine.fault_loop import fault_loop
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError
 from shyper_tui.engine.hypervisor.manager import Entry, Manager
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
@@ -57,7 +58,7 @@ class VmControl:
             cores=wanted.cpu.cores(),
             memory=wanted.memory_size,
             console=self._has_console(vm),
-            message="" if made is None else made.message,
+            message="" if made is None else made.message or fault_loop(made),
             position=list(self.manager.table).index(vm),
             state_number=state.number,
         )

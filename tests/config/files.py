@@ -72,7 +72,7 @@ def elf(machine: int = 243, address: int = 0x8020_0000, memory: int = 0x3000) ->
 
 def write_files(folder: Path) -> None:
     (folder / "Image").write_bytes(linux_image())
-    (folder / "ramdisk").write_bytes(bytes(0x5000))
+    (folder / "ramdisk").write_bytes(b"070701".ljust(0x5000, b"0"))
     (folder / "program.elf").write_bytes(elf())
     os.mkfifo(folder / "pipe")
 

@@ -139,9 +139,10 @@ class Puppets:
     def settle(self) -> None:
         """Back to the first state, with everything accounted for."""
         manager, station = self.manager, self.station
+        made = list(manager.vms())
         for vm_id in [vm_id for vm_id in manager.table if vm_id != 0]:
             manager.remove(vm_id)
-        stopping = [vm for vm in manager.vms() if vm.stopping]
+        stopping = [vm for vm in made if vm.stopping]
         station.run(20_000)
         station.until(lambda: not any(vm.stopping for vm in stopping), 2_000_000)
         mvm = manager.vm(0)
