@@ -177,6 +177,7 @@ def _unreadable(name: str, file: Path, error: OSError) -> tuple[str, str]:
     """Message and remedy."""
     if "\0" in name:
         return "The file name contains a NUL character.", "Correct it."
-    reason = (error.strerror or str(error)).lower()
+    reason = error.strerror or str(error)
+    reason = reason[:1].lower() + reason[1:]
     remedy = "Correct the name; relative names start at the folder of the configuration file."
     return f'The file "{shortened(name)}" cannot be read: {reason} ({shortened(str(file))}).', remedy

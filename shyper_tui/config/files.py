@@ -83,7 +83,8 @@ def read_text(file: str, found: list[Diagnostic]) -> str | None:
         data = read_input(file, MAX_CONFIGURATION)
         return data.decode()
     except OSError as error:
-        code, message, remedy = "unreadable", f"The file cannot be read: {(error.strerror or str(error)).lower()}.", ""
+        reason = error.strerror or str(error)
+        code, message, remedy = "unreadable", f"The file cannot be read: {reason[:1].lower()}{reason[1:]}.", ""
         line = column = 0
     except UnicodeDecodeError as error:
         code, message = "not-utf-8", f"The file is no UTF-8 text (byte {error.start} is {data[error.start]:#04x})."
