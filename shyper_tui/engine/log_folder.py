@@ -10,7 +10,7 @@ import shutil
 import time
 from pathlib import Path
 
-import platformdirs
+from shyper_tui.user_folders import user_state_dir
 
 KEPT_RUNS = 20
 """Folders of runs that stay in the user's state folder, the one of this run included."""
@@ -27,7 +27,7 @@ def log_folder(wanted: str | None) -> Path:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "it cannot be written", str(folder))
         return folder
-    runs = Path(platformdirs.user_state_dir("shyper-tui", appauthor=False)) / "logs"
+    runs = Path(user_state_dir()) / "logs"
     runs.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(OSError):  # somebody else's, or a disk without modes
         runs.chmod(0o700)  # what guests print is the user's own business

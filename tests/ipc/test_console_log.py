@@ -168,3 +168,11 @@ def test_logs_and_their_folders_are_private(tmp_path: Path, monkeypatch: pytest.
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder, folder / "vm0.log")] == [
         0o700, 0o700, 0o600,
     ]  # fmt: skip
+
+
+def test_a_relative_state_home_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logs do not lie in whatever folder is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", "here")
+    assert log_folder.log_folder(None).is_relative_to(tmp_path / "home" / ".local" / "state" / "shyper-tui")
