@@ -72,7 +72,10 @@ def open_kernel(data: bytes, limit: int = LARGEST, name: str = "Image") -> Kerne
         if inner.header.problem:
             return inner
         kernel = inner
-    return replace(kernel, header=judge_bytes(kernel.data))
+    header = judge_bytes(kernel.data)
+    if header.problem and kernel.note:
+        header = replace(header, problem=f"{header.problem} ({kernel.note})")
+    return replace(kernel, header=header)
 
 
 def open_ramdisk(data: bytes) -> bytes:

@@ -144,6 +144,8 @@ def test_an_image_shorter_than_its_efi_sections_is_cut() -> None:
     struct.pack_into("<8sIIII", image, begin + 24, b".data", 1000, 0, 1000, 1000)
     assert open_kernel(bytes(image[:2000])).header.problem == ""
     assert open_kernel(bytes(image[:1999])).header.problem == "it is cut short: 1999 of its 2000 bytes are there"
+    packed = open_kernel(bz2.compress(bytes(image[:1999]))).header.problem
+    assert packed.endswith("bytes are there (unpacked from a file compressed with bzip2)")
 
 
 def test_a_ramdisk_loses_the_header_of_u_boot_and_others_are_named() -> None:
