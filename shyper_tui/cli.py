@@ -53,7 +53,8 @@ class Commands(click.Group):
 @engine_options
 @click.option("--attach", metavar="SOCKET", help="Open a running engine instead of starting one ('' for the newest).")
 @click.option(
-    "--paste-controls", is_flag=True,
+    "--paste-controls",
+    is_flag=True,
     help="Pasted text keeps its control characters (^C, ^D, ESC …), which become spaces otherwise.",
 )
 @click.pass_context

@@ -29,9 +29,7 @@ class DaemonConfig:
     file: str = field(default="", compare=False)
 
 
-def read_daemon(
-    text: str, file: str, portable: bool = False, folder: Path | None = None
-) -> Reading[DaemonConfig]:
+def read_daemon(text: str, file: str, portable: bool = False, folder: Path | None = None) -> Reading[DaemonConfig]:
     """The daemon's configuration in a text; `file` is the name for the diagnostics. With a `folder`, at which relative
     names start, the images themselves are checked, too."""
     report = Report(file, portable=portable)
@@ -94,7 +92,7 @@ def _check_image(name: str, path: Path, where: Span, report: Report) -> tuple[in
         wrapped = container_of(file)
         size = file.seek(0, os.SEEK_END)
     if wrapped is not None:
-        message = f'"{name}" is a {wrapped.name}, not a raw disk image.'
+        message = f'"{name}" is {wrapped}, not a raw disk image.'
         report.error(where, "not-a-disk", message, wrapped.remedy(name))
     elif size < SECTOR:
         message = f'"{name}" has {size} bytes, not even one sector of {SECTOR}.'

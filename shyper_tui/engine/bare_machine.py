@@ -12,6 +12,7 @@ from typing import TypeGuard
 from shyper_tui.engine.bare_loader import KERNEL_OFFSET, fw_dynamic_info, load_program, places
 from shyper_tui.engine.board.memory_map import RAM_BASE
 from shyper_tui.engine.board.virt_tree import virt_tree
+from shyper_tui.engine.board.virtio.block import SECTOR
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
 from shyper_tui.engine.clock import VirtualClock, WallClock
 from shyper_tui.engine.console_stream import ConsoleStream
@@ -236,6 +237,9 @@ def _stays(disk: Disk) -> TypeGuard[RawFile]:
 def _open(file: Path, snapshot: bool) -> Disk:
     try:
         disk = RawFile(file, read_only=snapshot)
-        return Overlay(disk) if snapshot else disk
     except DiskError as error:
         raise EngineError("disk", str(error)) from None
+    if disk.size < SECTOR:
+        disk.close()
+        raise EngineError("disk", f"{file}: the disk image has {disk.size} bytes, not even one sector of {SECTOR}")
+    return Overlay(disk) if snapshot else disk

@@ -15,9 +15,10 @@ LOGS_PER_ID = 4
 
 
 class Consoles:
-    """`streams` may be read from any thread. `on_new(vm, stream)` is called before the first byte is in it."""
+    """`streams` may be read from any thread; `folder` is that of the logs, None for no logs. `on_new(vm, stream)` is
+    called before the first byte is in it."""
 
-    def __init__(self, folder: Path, on_new: Callable[[int, ConsoleStream], None]) -> None:
+    def __init__(self, folder: Path | None, on_new: Callable[[int, ConsoleStream], None]) -> None:
         self.streams: dict[int, ConsoleStream] = {}
         self._owners: dict[int, object] = {}
         self._folder, self._on_new = folder, on_new
@@ -33,7 +34,8 @@ class Consoles:
         if stream is not None:
             self._close(vm, stream)
         count = self._opened[vm] = self._opened.get(vm, 0) + 1
-        stream = ConsoleStream(self._folder / (f"vm{vm}.log" if count == 1 else f"vm{vm}-{count}.log"))
+        name = f"vm{vm}.log" if count == 1 else f"vm{vm}-{count}.log"
+        stream = ConsoleStream(self._folder / name if self._folder is not None else None)
         self.streams[vm], self._owners[vm] = stream, owner
         self._on_new(vm, stream)
         return stream

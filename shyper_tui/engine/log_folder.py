@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ KEPT_RUNS = 20
 """Folders of runs that stay in the user's state folder, the one of this run included."""
 KEPT_BYTES = 1 << 30
 """Bytes of earlier runs that stay there."""
+_RUN = re.compile(r"\d{8}-\d{6}-\d+")
 
 
 def log_folder(wanted: str | None) -> Path:
@@ -23,7 +25,10 @@ def log_folder(wanted: str | None) -> Path:
     cannot be, or cannot be written."""
     if wanted is not None:
         folder = Path(wanted)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", wanted) from None
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "it cannot be written", str(folder))
         return folder
@@ -40,14 +45,18 @@ def log_folder(wanted: str | None) -> Path:
 
 def _forget_old_runs(runs: Path) -> None:
     """Removes the oldest folders until both bounds hold, but none of a run that goes on. Folders are named after their
-    time; links are left alone."""
-    folders = sorted((entry for entry in runs.iterdir() if entry.is_dir() and not entry.is_symlink()), reverse=True)
+    time; whatever else lies there is left alone."""
+    folders = sorted(filter(_is_of_run, runs.iterdir()), reverse=True)
     kept = 0
     for number, folder in enumerate(folders, start=1):
         with contextlib.suppress(OSError):  # another engine that starts now removes it, too
             kept += _size(folder)
             if (number >= KEPT_RUNS or kept > KEPT_BYTES) and not _held(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_of_run(entry: Path) -> bool:
+    return _RUN.fullmatch(entry.name) is not None and entry.is_dir() and not entry.is_symlink()
 
 
 def _size(folder: Path) -> int:

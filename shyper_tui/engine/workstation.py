@@ -92,11 +92,7 @@ class Workstation:
         if plan.warning:
             _log(f"warning: {plan.warning}")
         self.embedded = plan.embedded
-        try:
-            self._streams = Consoles(log_folder(self._options.log_dir), self.scenario.attach)
-        except OSError as error:
-            sentence = f"the folder of the console logs cannot be used: {error.strerror} ({error.filename})"
-            raise EngineError("log-dir", sentence) from None
+        self._streams = Consoles(self._log_folder(), self.scenario.attach)
         core = program(lambda text, done: self._set_state("booting", f"{text} ({done:.0%})"))
         self._set_state("booting", "building the machine")
         hooks = Hooks(self._console_output, self._changed, _log)
@@ -117,6 +113,18 @@ class Workstation:
         if trouble:
             self.scenario.fail(trouble[0])
         self.scenario.begin()
+
+    def _log_folder(self) -> Path | None:
+        """Where the consoles are logged. Nowhere when nobody named a folder and the user's own cannot be used (a home
+        that is read-only, or none): the machine needs no logs."""
+        try:
+            return log_folder(self._options.log_dir)
+        except OSError as error:
+            reason = f"{error.strerror or error} ({error.filename})"
+            if self._options.log_dir is not None:
+                raise EngineError("log-dir", f"the folder of the console logs cannot be used: {reason}") from None
+            _log(f"warning: the consoles are not logged: {reason}; --log-dir names another folder")
+            return None
 
     def run(self) -> None:
         """Runs the machine until it is stopped, or has powered off."""

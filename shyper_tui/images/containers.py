@@ -8,6 +8,7 @@ a raw disk nor a kernel, and whoever takes it for one runs or destroys it. What 
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -35,12 +36,18 @@ class Container:
                 plain = file[: -len(suffix)]
         if plain == file or not os.path.basename(plain):
             plain = file + ".raw"
-        return f"Convert it: `{self.unwrap.format(file=file, plain=plain)}`."
+        command = self.unwrap.format(file=_argument(file), plain=_argument(plain))
+        return f"Convert it: `{command}`."
+
+
+def _argument(file: str) -> str:
+    """A file's name in a command for a shell, where it is never an option."""
+    return shlex.quote(f"./{file}" if file.startswith("-") else file)
 
 
 _SUFFIXES = (
     ".qcow2", ".qcow", ".vmdk", ".vdi", ".vhd", ".vhdx", ".qed", ".hdd", ".dmg", ".simg", ".e01", ".gz", ".bz2", ".xz",
-    ".lzma", ".zst", ".lz4", ".lzo", ".lz", ".zip", ".7z", ".tar",
+    ".lzma", ".zst", ".lz4", ".lzo", ".lz", ".zip", ".7z", ".tar", ".ova",
 )  # fmt: skip
 
 
@@ -76,7 +83,7 @@ _MAGICS: tuple[tuple[int, bytes, Container], ...] = (
     (0, b"\x3a\xff\x26\xed", Container("sparse image of Android", "simg2img {file} {plain}")),
     (0, b"EVF\x09\x0d\x0a\xff\x00", Container("EWF (EnCase) image", "ewfexport -t {plain} -f raw {file}")),
     (0, b"\x1f\x8b", _compressed("gzip", "gzip -dc", "gzip")),
-    (0, b"\x1f\x9d", _compressed("compress", "gzip -dc")),
+    (0, b"\x1f\x9d", _compressed("compress", "gzip -dc", "compress")),
     (0, b"BZh", _compressed("bzip2", "bzip2 -dc", "bzip2")),
     (0, b"\xfd7zXZ\0", _compressed("xz", "xz -dc", "xz")),
     (0, b"\x28\xb5\x2f\xfd", _compressed("zstd", "zstd -dc", "zstd")),
@@ -87,8 +94,8 @@ _MAGICS: tuple[tuple[int, bytes, Container], ...] = (
     (0, b"PK\x03\x04", Container("zip archive", "unzip -p {file} > {plain}")),
     (0, b"7z\xbc\xaf\x27\x1c", Container("7-Zip archive", "7z x -so {file} > {plain}")),
     (0, b"Rar!\x1a\x07", Container("RAR archive", "unrar p -inul {file} > {plain}")),
-    (257, b"ustar", Container("tar archive", "tar -xOf {file} > {plain}")),
 )
+_TAR = Container("tar archive", "tar -xOf {file} > {plain}")
 _DMG = Container("Apple disk image (DMG)", "dmg2img {file} {plain}")
 
 
@@ -99,6 +106,8 @@ def container(start: bytes, tail: bytes = b"") -> Container | None:
             return found
     if _is_lzma(start):
         return _LZMA
+    if _is_tar(start):
+        return _TAR
     if tail[-512:-504] == b"conectix":
         return _VHD
     if tail[-512:-508] == b"koly":
@@ -126,7 +135,18 @@ def _plausible(codec: str, start: bytes) -> bool:
             b"1AY&SY",
             b"\x17\x72\x45\x38\x50\x90",  # nothing in it
         )
+    if codec == "compress":
+        return start[2:3] != b"" and not start[2] & 0x60 and 9 <= start[2] & 0x1F <= 16  # the longest code, in bits
     return True
+
+
+def _is_tar(start: bytes) -> bool:
+    """Whether the first block is a header with its right checksum, which archives older than POSIX have as well."""
+    block = start[:512]
+    digits = block[148:156].strip(b" \0")
+    if len(block) < 512 or not block[0] or not digits or digits.strip(b"01234567"):
+        return False
+    return sum(block) - sum(block[148:156]) + 8 * 0x20 == int(digits, 8)
 
 
 def _is_lzma(start: bytes) -> bool:

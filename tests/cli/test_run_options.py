@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from shyper_tui.commands.engine_options import EngineChoice
 from shyper_tui.ipc.messages import MVM_OFF, EngineOptions
-from tests.cli.test_run import run
+from shyper_tui.user_folders import user_cache_dir
+from tests.cli.test_run import ROOT, run
 
 SECTOR = 512
 POWEROFF = ["--until", "vm0:mvm# ", "--until", "vm1:gvm# ", "--send", "vm0:poweroff"]
@@ -119,3 +123,25 @@ def test_the_choice_becomes_the_engines_options() -> None:
     options = EngineOptions(**choice.options("virtual"))
     assert (options.daemon, options.mvm_off, options.clock) == ("/a/disks.json", "end", "virtual")
     assert choice.files == ["/a/disks.json"]
+
+
+def test_a_home_that_cannot_be_written_costs_the_logs_and_not_the_run() -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": user_cache_dir("."), "HOME": "/dev/null"}
+    environment.pop("XDG_STATE_HOME", None)
+    whole = [sys.executable, "-m", "shyper_tui.cli", "run", "--headless", "-q", "--embedded", "--until", "vm0:mvm# "]
+    result = subprocess.run(whole, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Warning: the consoles are not logged: Not a directory (/dev/null/" in result.stderr
+    assert "--log-dir names another folder" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to nothing"])
+def test_a_log_folder_that_is_none_is_refused(tmp_path: Path, kind: str) -> None:
+    name = tmp_path / "logs"
+    if kind == "pipe":
+        os.mkfifo(name)
+    else:
+        name.symlink_to(tmp_path / "nowhere")
+    result = run(name, "--until", "vm0:mvm# ", "--timeout", "60")
+    assert result.returncode == 1
+    assert f"the folder of the console logs cannot be used: it is not a folder ({name})" in result.stderr

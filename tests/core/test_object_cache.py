@@ -55,9 +55,7 @@ def test_folder_and_entry_are_private_whatever_the_umask(folder: Path, mask: int
     assert names(folder) == [f"{KEY}.bin"]
 
 
-def test_a_folder_that_others_can_write_to_is_closed_and_told(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_others_can_write_to_is_closed_and_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store_cached(KEY, ENTRY)
     folder.chmod(0o777)
     assert load_cached(KEY) == ENTRY  # its own mode keeps others from writing it
@@ -66,9 +64,7 @@ def test_a_folder_that_others_can_write_to_is_closed_and_told(
 
 
 @needs_root
-def test_a_folder_of_another_user_is_neither_read_nor_written(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_of_another_user_is_neither_read_nor_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store_cached(KEY, ENTRY)
     os.chown(folder, NOBODY, NOBODY)
     assert load_cached(KEY) is None

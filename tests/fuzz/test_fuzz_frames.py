@@ -59,8 +59,6 @@ _steps = st.one_of(
 )
 
 
-
-
 _refused = st.sampled_from([0, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, net.VIRTIO_NET_F_MRG_RXBUF, 0xFFFF])
 
 

@@ -115,9 +115,28 @@ def test_a_file_system_is_none(tmp_path: Path) -> None:
         (HEADERS["qcow2 disk"], "/a/d.qcow2", "Convert it: `qemu-img convert -f qcow2 -O raw /a/d.qcow2 /a/d`."),
         (HEADERS["qcow2 disk"], "d.img", "Convert it: `qemu-img convert -f qcow2 -O raw d.img d.img.raw`."),
         (lzma.compress(b"a"), "d.img.xz", "Convert it: `xz -dc d.img.xz > d.img`."),
+        (lzma.compress(b"a"), "my disk; $(id).xz", "Convert it: `xz -dc 'my disk; $(id).xz' > 'my disk; $(id)'`."),
+        (lzma.compress(b"a"), "-rf.xz", "Convert it: `xz -dc ./-rf.xz > ./-rf`."),
     ],
 )
 def test_the_remedy_is_a_command(kind: bytes, file: str, remedy: str) -> None:
     wrapped = container(kind)
     assert wrapped is not None
     assert wrapped.remedy(file) == remedy
+
+
+def test_archives_older_than_posix_are_recognised() -> None:
+    archive = bytearray(_archive("tar"))
+    archive[257:512] = bytes(255)  # Unix V7 has no magic number
+    archive[148:156] = b" " * 8
+    archive[148:156] = b"%06o\0 " % sum(archive[:512])
+    assert "tar" in str(container(bytes(archive[:START_BYTES])))
+    archive[0] ^= 1
+    assert container(bytes(archive[:START_BYTES])) is None
+
+
+def test_a_compressed_file_has_more_than_a_magic_number_of_two_bytes() -> None:
+    """A disk encrypted without a header begins with anything."""
+    assert "compress" in str(container(b"\x1f\x9d\x90" + DATA[:1000]))
+    assert container(b"\x1f\x9d\xff" + DATA[:1000]) is None
+    assert container(b"\x1f\x8b\x07" + DATA[:1000]) is None

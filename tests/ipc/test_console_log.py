@@ -143,9 +143,13 @@ def test_runs_that_filled_the_folder_go_before_their_number_says_so(
     for number in range(5):
         (logs / f"20200101-00000{number}-1").mkdir(parents=True)
         (logs / f"20200101-00000{number}-1" / "vm0.log").write_bytes(bytes(1000))
-    (logs / "elsewhere").symlink_to(tmp_path)
+    (logs / "20200101-000009-9").symlink_to(tmp_path)
+    (logs / "2019 report").mkdir()
+    (logs / "2019 report" / "draft").write_bytes(bytes(5000))
     folder = log_folder.log_folder(None)
-    assert names(logs) == ["20200101-000003-1", "20200101-000004-1", folder.name, "elsewhere"]
+    assert names(logs) == [
+        "2019 report", "20200101-000003-1", "20200101-000004-1", "20200101-000009-9", folder.name,
+    ]  # fmt: skip
 
 
 def test_the_logs_of_an_engine_that_runs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

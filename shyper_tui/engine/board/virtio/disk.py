@@ -16,7 +16,7 @@ from shyper_tui.input_file import open_input
 
 CLUSTER = 64 * 1024  # bytes, the unit an overlay copies
 _ZEROES = bytes(1 << 20)
-_BUSY = "another machine uses it; stop that one or use a copy-on-write overlay"
+_BUSY = "another machine uses it, or another disk of this one; stop that one, or use a copy"
 _SHRUNK = "the image file is shorter than the disk; somebody has cut it while it was in use"
 
 
@@ -74,7 +74,7 @@ class RawFile:
         wrapped = container(start, tail)
         if wrapped is not None:
             os.close(self._fd)
-            sentence = f"it is a {wrapped.name}, not a raw image. {wrapped.remedy(str(path))}"
+            sentence = f"it is {wrapped}, not a raw image. {wrapped.remedy(str(path))}"
             raise DiskError(f"{path}: cannot use the disk image: {sentence[:-1]}")
         self.path = path
 
