@@ -20,6 +20,7 @@ from shyper_tui.ipc.client import Client
 from shyper_tui.ipc.messages import EngineError, EngineOptions, WorkerExit
 from shyper_tui.keymap import Scope, bindings
 from shyper_tui.layout import VIEWS, LayoutError, load_layout
+from shyper_tui.pasted_input import keep_pastes_whole
 from shyper_tui.plain_text import clipped, visible, visible_lines
 from shyper_tui.ports import Engine, EngineFactory
 from shyper_tui.screens.dialogs import Ask, discard_dialog, failure_dialog, overwrite_dialog, quit_dialog
@@ -64,6 +65,7 @@ class ShyperApp(App[int]):
         self, factory: EngineFactory, config: Path | None = None, keep: bool = False, paste_controls: bool = False
     ) -> None:
         free_alt_digits()
+        keep_pastes_whole()
         super().__init__()
         self.session = Session(factory, keep, paste_controls)
         self.config_file = config
