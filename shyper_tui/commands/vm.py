@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shyper_tui.ipc.messages import VmInfo
     from shyper_tui.ipc.vm_messages import RefusedCall, VmFaults, VmStatistics
 
+T = TypeVar("T")
 VM_ID = click.IntRange(0, 7)
 
 
@@ -94,8 +95,21 @@ def config(socket: str | None, file: str, boot: bool, as_json: bool) -> None:
 @click.pass_obj
 def boot(socket: str | None, vm: int, display: str | None, as_json: bool) -> None:
     """Start a configured VM, or one that is off."""
-    info = ask(socket, lambda client: client.vm.boot(vm), as_json)
+    info = _act(socket, lambda client: client.vm.boot(vm), as_json)
     _show(info, f"vm{vm} {'is booting' if info.state == 'active' else visible(info.message)}.", as_json)
+
+
+def _act(socket: str | None, action: Callable[[Client], Awaitable[T]], as_json: bool) -> T:
+    """Asks for something to be done. A machine that is paused does it later, which is said on standard error."""
+
+    async def act(client: Client) -> tuple[T, bool]:
+        answer = await action(client)
+        return answer, (await client.status()).state == "paused"
+
+    answer, paused = ask(socket, act, as_json)
+    if paused:
+        echo("Note: the machine is paused, so this takes effect when it goes on.", err=True)
+    return answer
 
 
 def _show(answer: object, sentence: str, as_json: bool) -> None:
@@ -111,7 +125,7 @@ def _simple(name: str, help_text: str, done: str, action: Callable[[Client, int]
     @json_option
     @click.pass_obj
     def run(socket: str | None, vm: int, as_json: bool) -> None:
-        answer = ask(socket, lambda client: action(client, vm), as_json)
+        answer = _act(socket, lambda client: action(client, vm), as_json)
         _show({"id": vm} if answer is None else answer, f"vm{vm} is {done}.", as_json)
 
 
@@ -126,7 +140,7 @@ _simple("resume", "Let a paused VM go on.", "running", lambda client, vm: client
 @click.pass_obj
 def shutdown(socket: str | None, vm: int, force: bool, as_json: bool) -> None:
     """Ask a VM to power off. One that does not listen for messages is stopped."""
-    answer = ask(socket, lambda client: client.vm.shutdown(vm, force), as_json)
+    answer = _act(socket, lambda client: client.vm.shutdown(vm, force), as_json)
     _show(answer, f"vm{vm} was asked to power off." if answer.asked else f"vm{vm} is stopped.", as_json)
 
 
@@ -140,8 +154,13 @@ _simple("stop", "Stop a VM at once, like `shutdown --force`.", "stopped", lambda
 @click.pass_obj
 def reboot(socket: str | None, vm: int, force: bool, as_json: bool) -> None:
     """Ask a VM to reboot. One that does not listen for messages is stopped and started from its images."""
-    answer = ask(socket, lambda client: client.vm.reboot(vm, force), as_json)
-    _show(answer, f"vm{vm} was asked to reboot." if answer.asked else f"vm{vm} is rebooting.", as_json)
+    answer = _act(socket, lambda client: client.vm.reboot(vm, force), as_json)
+    if answer.info.state == "failed":
+        if as_json:
+            print_json(answer)
+        raise click.ClickException(f"vm{vm} was stopped, but cannot start again: {visible(answer.info.message)}")
+    done = "is rebooting" if answer.info.state in ("active", "paused") else visible(answer.info.message)
+    _show(answer, f"vm{vm} was asked to reboot." if answer.asked else f"vm{vm} {done}.", as_json)
 
 
 _simple("remove", "Stop and remove a guest VM.", "removed", lambda client, vm: client.vm.remove(vm))
@@ -154,7 +173,7 @@ _simple("remove", "Stop and remove a guest VM.", "removed", lambda client, vm: c
 @click.pass_obj
 def delconfig(socket: str | None, vm: int, force: bool, as_json: bool) -> None:
     """Take back the configuration of a guest VM that does not run. Its id and memory are free again."""
-    ask(socket, lambda client: client.vm.delete(vm, force), as_json)
+    _act(socket, lambda client: client.vm.delete(vm, force), as_json)
     _show({"id": vm}, f"DELETE VM [{vm}] config successfully", as_json)
 
 
@@ -221,6 +240,13 @@ def faults(socket: str | None, vm: int, as_json: bool) -> None:
 
     recorded, refused = ask(socket, collect, as_json)
     if as_json:
-        print_json({"faults": recorded.faults, "unrecorded": recorded.unrecorded, "refused": refused})
+        print_json(
+            {
+                "faults": recorded.faults,
+                "unrecorded": recorded.unrecorded,
+                "refused": refused,
+                "message": recorded.message,
+            }
+        )
     else:
         echo(vm_views.faults(recorded, refused))

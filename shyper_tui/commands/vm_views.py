@@ -14,13 +14,15 @@ _STATES = {0: "Inactive", 1: "Pending", 2: "Active"}
 
 
 def original_list(vms: Iterable[VmInfo]) -> str:
-    """The list exactly as Rust-Shyper's tool prints it, in the order of the configuration table."""
+    """The list as Rust-Shyper's tool prints it, in the order of the configuration table. A line is added for a VM of
+    which the user should know more."""
     blocks = [
         f"----------vm[{row}]----------\n"
         f"vm id [{vm.id}] name: {visible(vm.name)} type: {vm.type}\n"
         "\n"
         f"vm type: {_TYPES.get(vm.type, 'illegal type')}\n"
         f"vm state: {_STATES.get(vm.state_number, 'illegal state')}"
+        + (f"\nvm note: {visible(vm.message)}" if vm.message else "")
         for row, vm in enumerate(sorted(vms, key=lambda vm: vm.position))
     ]
     return "\n".join(blocks)
@@ -59,7 +61,8 @@ def statistics(vm: VmStatistics) -> str:
 
 def faults(found: VmFaults, refused: Iterable[RefusedCall]) -> str:
     """Every fault of a VM with all that is known of it, and its hypercalls that were refused."""
-    lines = [_fault(fault) for fault in found.faults]
+    lines = [f"vm{found.vm} {visible(found.name)}: {visible(found.message)}"] if found.message else []
+    lines += [_fault(fault) for fault in found.faults]
     if found.unrecorded:
         lines.append(f"{found.unrecorded} more came too fast to be written down.")
     lines += [

@@ -61,6 +61,13 @@ def disks(fields: Fields) -> tuple[str, ...]:
     return paths
 
 
+HOST_FILES = (
+    "Name a file of this host; relative names start at the folder of this file. "
+    "(With Rust-Shyper these are files inside of the managing VM.)"
+)
+"""Remedy for an image that is not there: the original's sample names paths inside of its managing VM."""
+
+
 def _check_images(paths: tuple[str, ...], folder: Path, positions: dict[str, Span], report: Report) -> None:
     """Report on disks that the engine would not serve, and on those that guests cannot write."""
     seen: dict[tuple[int, int], str] = {}
@@ -74,7 +81,7 @@ def _check_images(paths: tuple[str, ...], folder: Path, positions: dict[str, Spa
             continue
         except OSError as error:
             message = f'The disk image "{name}" cannot be used: {(error.strerror or str(error)).lower()}.'
-            remedy = "Correct the name; relative names start at the folder of this file."
+            remedy = HOST_FILES
             report.error(where, "file-missing", message, remedy)
             continue
         if name.startswith(PREFIX):

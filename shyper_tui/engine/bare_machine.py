@@ -118,6 +118,7 @@ class BareMachine:
         """What the user should know: a kernel that is perhaps none, disks that cannot be written; else ""."""
         notes = [f"The disk {disk.path} is read-only." for disk in self._disks if _stays(disk)]
         notes += self._notes
+        notes += [f"{file.described(name)}." for file, name in filter(None, (self._bios, self._kernel)) if file.note]
         if self._kernel is not None and self._kernel[0].header.kind is KernelKind.RAW and self._kernel[0].load is None:
             place = f"as a raw binary at {RAM_BASE + KERNEL_OFFSET:#x}"
             notes.append(f"{self._kernel[1]} is neither a RISC-V Linux Image nor an ELF file; it is run {place}.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from shyper_tui import config, images
 from shyper_tui.config import VmConfig
 from shyper_tui.config.check_images import MAX_OVERLAY
+from shyper_tui.engine.log_pipe import log_line
 from shyper_tui.images.kernel_file import LARGEST, open_ramdisk, read_kernel
 from shyper_tui.input_file import MAX_CONFIGURATION, read_input
 from shyper_tui.ipc.messages import Diagnostic, EngineError, EngineOptions
@@ -140,6 +141,8 @@ def vm_files(wanted: VmConfig, folder: Path) -> tuple[bytes, bytes]:
         raise _unreadable(name, error) from None
     if kernel.header.problem:
         raise EngineError("image", f"{name} is no kernel for RV64: {kernel.header.problem}. {kernel.remedy}".rstrip())
+    if kernel.note:
+        log_line(kernel.described(name))
     ramdisk = wanted.image.ramdisk_filename if wanted.image.ramdisk_load_ipa else ""
     return kernel.data, open_ramdisk(_image(ramdisk, folder, limit)) if ramdisk else b""
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
+
+from shyper_tui.plain_text import visible
 
 LONGEST_LINE = 64 * 1024
 """Characters; a longer line goes in pieces."""
+
+
+def log_line(line: str) -> None:
+    """One line of the worker's log; those that begin with "warning: " are shown to the user."""
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 class LogPipe(io.TextIOBase):

@@ -79,5 +79,18 @@ ACTIONS: dict[str, Action] = {
 NEEDING_POWER = ("vm.boot", "vm.reboot", "vm.resume", "system.reboot", "resume")
 """Requests that would start something, which a machine that has powered off cannot."""
 
+FRUITLESS = (
+    "vm.config",
+    "vm.boot",
+    "vm.stop",
+    "vm.shutdown",
+    "vm.reboot",
+    "vm.pause",
+    "vm.resume",
+    "vm.remove",
+    "vm.delete",
+)
+"""Requests that a machine which has failed cannot do: none of its cores runs any more."""
+
 SETTLING = ("vm.stop", "vm.shutdown", "vm.reboot", "vm.remove", "vm.delete", "system.shutdown", "system.reboot")
 """Requests that stop VMs: they are answered when every core has let go of them."""

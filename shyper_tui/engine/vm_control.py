@@ -15,7 +15,6 @@ from shyper_tui.engine import vm_counters
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.boot_plan import device_tree_overlay, located, read_configuration, vm_files
 from shyper_tui.engine.definitions import configuration, definition
-from shyper_tui.engine.fault_loop import fault_loop
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError
 from shyper_tui.engine.hypervisor.manager import Entry, Manager
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
@@ -58,7 +57,7 @@ class VmControl:
             cores=wanted.cpu.cores(),
             memory=wanted.memory_size,
             console=self._has_console(vm),
-            message="" if made is None else made.message or fault_loop(made),
+            message=self.manager.message(entry),
             position=list(self.manager.table).index(vm),
             state_number=state.number,
         )
@@ -82,7 +81,7 @@ class VmControl:
 
     def faults(self, vm: int) -> VmFaults:
         """What the hypervisor recorded of a VM's faults."""
-        return vm_counters.faults(self._vm(vm))
+        return vm_counters.faults(self._vm(vm), self.manager.message(self._entry(vm)))
 
     def audit(self) -> list[RefusedCall]:
         """Hypercalls that were refused, oldest first."""
@@ -141,7 +140,7 @@ class VmControl:
         made = self._vm(vm)
         boots = made.boots
         info = self._manage(vm, lambda: self.manager.reboot(vm, force))
-        return VmAnswer(info, asked=made.boots == boots and not made.stopping)
+        return VmAnswer(info, asked=made.state in RUNNING and made.boots == boots and not made.stopping)
 
     def pause(self, vm: int) -> VmInfo:
         """Takes an active VM's vCPUs off their cores."""

@@ -78,9 +78,9 @@ def _device(name: str, backend: Backend) -> DeviceCounts:
     return DeviceCounts(name, type(backend).__name__.lower(), {})
 
 
-def faults(vm: Vm) -> VmFaults:
-    """What was recorded of a VM's faults."""
-    return VmFaults(vm.id, vm.name, [_fault(record) for record in vm.faults], vm.faults.unrecorded)
+def faults(vm: Vm, message: str = "") -> VmFaults:
+    """What was recorded of a VM's faults, and what else is known of it."""
+    return VmFaults(vm.id, vm.name, [_fault(record) for record in vm.faults], vm.faults.unrecorded, message)
 
 
 def _fault(record: ExitRecord) -> Fault:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.log_pipe import LogPipe
 from shyper_tui.engine.machine_thread import MachineThread
-from shyper_tui.engine.requests import ACTIONS, NEEDING_POWER, SETTLING, Action, Arguments
+from shyper_tui.engine.requests import ACTIONS, FRUITLESS, NEEDING_POWER, SETTLING, Action, Arguments
 from shyper_tui.ipc.endpoint import in_use, remove_socket
 from shyper_tui.ipc.messages import EngineError, EngineOptions, MachineStatus, from_wire
 from shyper_tui.ipc.server import Server
@@ -84,6 +84,8 @@ class Worker:
         values = Arguments(arguments)
         if method in NEEDING_POWER and workstation.off:
             raise EngineError("off", "the machine is off for good; start another engine")
+        if method in FRUITLESS and self.machine.state == "failed":
+            raise EngineError("failed", f"the machine has failed, so nothing runs any more: {self.machine.message}")
         try:
             if method in SETTLING:
                 concerned = values.vm if method.startswith("vm.") else None

@@ -5,7 +5,6 @@ Everything here runs in the machine's thread between turns, but `post`, `stop`, 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from shyper_tui.engine.hypervisor.manager import Manager
 from shyper_tui.engine.hypervisor.mvm import MVM_ID, mvm_definition
 from shyper_tui.engine.hypervisor.vm import RUNNING
 from shyper_tui.engine.log_folder import log_folder
+from shyper_tui.engine.log_pipe import log_line
 from shyper_tui.engine.machine import Machine
 from shyper_tui.engine.scenario import Scenario
 from shyper_tui.engine.shyper_machine import HARTS, MEMORY, Hooks, ShyperMachine
@@ -41,14 +41,9 @@ from shyper_tui.ipc.messages import (
     VcpusSnapshot,
 )
 from shyper_tui.ipc.vm_messages import EngineReport, OfferedDisk, VmAnswer
-from shyper_tui.plain_text import visible
 from shyper_tui.version import VERSION
 
 StateListener = Callable[[EngineState, str], None]
-
-
-def _log(line: str) -> None:
-    print(visible(line), file=sys.stderr, flush=True)
 
 
 class Workstation:
@@ -90,12 +85,12 @@ class Workstation:
         self._set_state("booting", "reading the images")
         plan = boot_plan(self._options)
         if plan.warning:
-            _log(f"warning: {plan.warning}")
+            log_line(f"warning: {plan.warning}")
         self.embedded = plan.embedded
         self._streams = Consoles(self._log_folder(), self.scenario.attach)
         core = program(lambda text, done: self._set_state("booting", f"{text} ({done:.0%})"))
         self._set_state("booting", "building the machine")
-        hooks = Hooks(self._console_output, self._changed, _log)
+        hooks = Hooks(self._console_output, self._changed, log_line)
         clock = VirtualClock() if self._options.clock == "virtual" else WallClock()
         off = self._options.mvm_off
         self._built = ShyperMachine(clock, core, hooks, plan.mvm.disk, plan.guest_disk, mvm_off=off)
@@ -166,9 +161,9 @@ class Workstation:
         text = text_of(file)
         for disk in self.daemon(text, str(file.parent), str(file)):
             if disk.problem:
-                _log(f"warning: {disk.problem}")
+                log_line(f"warning: {disk.problem}")
             elif disk.read_only:
-                _log(f"warning: disk {disk.index}, {disk.path}, is read-only: guests cannot write to it")
+                log_line(f"warning: disk {disk.index}, {disk.path}, is read-only: guests cannot write to it")
 
     def _boot_guest(self, file: Path) -> str:
         """Configures and boots one guest; returns what is wrong with it, if anything."""
@@ -177,8 +172,8 @@ class Workstation:
             self.vms.boot(made.id)
         except EngineError as error:
             for found in error.diagnostics:
-                _log(f"{found.file}:{found.line}: {found.message} {found.remedy}")
-            _log(f"{file.name} is not booted: {error.message}")
+                log_line(f"{found.file}:{found.line}: {found.message} {found.remedy}")
+            log_line(f"{file.name} is not booted: {error.message}")
             return f"{file.name} is not booted: {error.message}"
         return ""
 
@@ -252,7 +247,7 @@ class Workstation:
         try:
             self.type(vm, data)
         except EngineError as error:
-            _log(f"the script typed nothing: {error.message}")
+            log_line(f"the script typed nothing: {error.message}")
 
     def _console_output(self, vm: int, data: bytes) -> None:
         stream = self.consoles.get(vm)

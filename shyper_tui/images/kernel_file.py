@@ -43,6 +43,10 @@ class KernelFile:
     load: int | None = None
     entry: int | None = None
 
+    def described(self, name: str) -> str:
+        """One line about what was unpacked, for a log."""
+        return f"{name}: {self.note}, {-(-len(self.data) >> 20)} MiB"
+
 
 def read_kernel(file: Path | str, limit: int = LARGEST) -> KernelFile:
     """A kernel file of at most `limit` bytes, packed and unpacked. One that cannot be a kernel has a

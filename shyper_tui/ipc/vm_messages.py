@@ -110,12 +110,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class VmFaults:
-    """The newest faults of a VM, oldest first; `unrecorded` more came too fast to be written down."""
+    """The newest faults of a VM, oldest first; `unrecorded` more came too fast to be written down. `message`: that of
+    its `VmInfo`."""
 
     vm: int
     name: str
     faults: list[Fault]
     unrecorded: int = 0
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

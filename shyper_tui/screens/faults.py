@@ -74,7 +74,8 @@ def exit_rows(exits: list[ExitCount]) -> list[Row]:
 
 def all_rows(found: VmFaults, counters: VmStatistics, width: int) -> list[Row]:
     """The whole screen."""
-    rows = exit_rows(counters.exits)
+    rows: list[Row] = [*_field("note", found.message, width), ()] if found.message else []
+    rows += exit_rows(counters.exits)
     kinds = "1 fault" if len(found.faults) == 1 else f"{len(found.faults) or 'no'} faults"
     newest = ", newest first" if len(found.faults) > 1 else ""
     rows += [(), ((f" {kinds}{newest}", "head"),)]

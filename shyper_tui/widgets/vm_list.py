@@ -30,6 +30,8 @@ def vm_row(vm: VmInfo) -> Row:
     )
     if vm.state == "failed":  # why matters more than what it was made of
         return (*lead, (vm.message, "bad"))
+    if vm.state == "active" and vm.message:  # it runs and gets nowhere, or is being stopped
+        return (*lead, (vm.message, "warn"))
     return (
         *lead,
         (f"{vm.vcpus} vCPU{'s' if vm.vcpus != 1 else ' '} on {span(vm.cores):<5} ", "text"),

@@ -70,6 +70,10 @@ class RunningEngine:
         """The whole machine stands still."""
         self._do(self.client.pause())
 
+    def resume(self) -> None:
+        """The machine goes on."""
+        self._do(self.client.resume())
+
     def wait(self, *states: str) -> None:
         """Until the machine is in one of the states."""
         self._do(self.client.wait_state(*states))

@@ -169,6 +169,38 @@ def test_delconfig_leaves_a_running_vm_unless_forced(engine: RunningEngine, tmp_
     assert len(engine.json("vm", "list")) == 2
 
 
+def test_a_guest_that_only_faults_has_a_note_in_list_and_faults(engine: RunningEngine, tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel.bin"
+    kernel.write_bytes(bytes.fromhex("970200009382c20073905210") + bytes(64))  # a trap handler, and nothing in it
+    text = sample_path("bare-metal").read_text()
+    line = next(line for line in text.splitlines() if '"kernel_filename"' in line)
+    file = tmp_path / "damaged.json"
+    file.write_text(text.replace(line, f'"kernel_filename": {json.dumps(str(kernel))},'))
+    assert engine.shyper("vm", "config", str(file), "--boot")[0] == 0
+    for _ in range(1000):
+        _, listed, _ = engine.shyper("vm", "list")
+        if "vm note" in listed:
+            break
+    assert "vm state: Active\nvm note: vCPU 0 only faults: its trap handler begins with: illegal" in listed
+    assert "vCPU 0 only faults" in engine.shyper("vm", "faults", "2")[1].splitlines()[0]
+    assert engine.shyper("vm", "reboot", "2") == (0, "vm2 is rebooting.\n", "")
+    assert engine.json("vm", "stats", "2")["boots"] == 2
+    assert engine.shyper("vm", "remove", "2") == (0, "vm2 is removed.\n", "")
+
+
+def test_a_command_to_a_machine_that_is_paused_says_that_it_waits(engine: RunningEngine, tmp_path: Path) -> None:
+    assert engine.shyper("vm", "config", str(guest_file(tmp_path, "waits")), "--boot")[0] == 0
+    engine.pause()
+    note = "Note: the machine is paused, so this takes effect when it goes on.\n"
+    try:
+        assert engine.shyper("vm", "reboot", "2", "-f")[2] == note
+        assert engine.shyper("vm", "list")[1].endswith("vm note: is being stopped\n")
+        assert engine.shyper("vm", "remove", "2") == (0, "vm2 is removed.\n", note)
+    finally:
+        engine.resume()
+    assert len(engine.json("vm", "list")) == 2
+
+
 def test_getdefconfig_prints_what_config_accepts(engine: RunningEngine, tmp_path: Path) -> None:
     status, text, _ = engine.shyper("vm", "getdefconfig", "1")
     assert status == 0

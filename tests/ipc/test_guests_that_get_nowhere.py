@@ -31,6 +31,7 @@ async def test_a_guest_that_only_faults_is_named_and_can_be_paused_rebooted_and_
         while not message:
             message = next(vm.message for vm in await client.vm.list() if vm.id == 1)
         assert message.startswith("vCPU 0 only faults: its trap handler begins with: illegal instruction at 0x")
+        assert (await client.vm.faults(1)).message == message
         answer = await client.vm.reboot(1, False)
         assert (answer.asked, answer.info.state) == (False, "active")
         assert (await client.vm.statistics(1)).boots == 2

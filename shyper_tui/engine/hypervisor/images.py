@@ -45,12 +45,14 @@ class Images:
 class Upload:
     """A kernel that comes in pieces: `size` bytes are announced, the first `received` have arrived.
 
-    `kept`: `data` is what has arrived; if not, it is in the VM's RAM alone.
+    `kept`: `data` is what has arrived; if not, it is in the VM's RAM alone. `problem`: what speaks against the kernel,
+    once it is there in full.
     """
 
     size: int
     received: int = 0
     kept: bool = True
+    problem: str = ""
     _memory: HostBlock | None = None
 
     @property

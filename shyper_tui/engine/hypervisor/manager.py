@@ -25,8 +25,10 @@ from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL
 from shyper_tui.engine.hypervisor.loader import Loader, check_upload
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.pool import PageAllocator, Pool
+from shyper_tui.engine.hypervisor.progress import Progress
 from shyper_tui.engine.hypervisor.vcpu import VcpuState
 from shyper_tui.engine.hypervisor.vm import RUNNING, Vm, VmState
+from shyper_tui.engine.hypervisor.watch import Watch
 
 if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
@@ -47,6 +49,7 @@ class Entry:
     images: Images = field(default_factory=Images)
     vm: Vm | None = None
     used: bool = False
+    progress: Progress = field(default_factory=Progress)
 
 
 class Manager:
@@ -61,6 +64,7 @@ class Manager:
         self.audit = new_audit()
         self.loader = Loader(self._platform)
         self._halting = Halting(hypervisor.on_core, self._halted)
+        self._watch = Watch(self._platform, self.table.values)
         self._machine_reset: ResetType | None = None
         self._running_before: list[int] = []
 
@@ -82,6 +86,15 @@ class Manager:
         if entry is None:
             raise VmError(f"there is no VM {vm_id}")
         return entry
+
+    def message(self, entry: Entry) -> str:
+        """What a user should know of a VM: why it is off, what it waits for, or that it gets nowhere; "" else."""
+        vm = entry.vm
+        if vm is None:
+            return ""
+        if vm.stopping:
+            return "is being stopped"
+        return vm.message or self._watch.stuck(entry, vm) or self._watch.upload_problem(entry, vm)
 
     def state(self, vm_id: int) -> VmState:
         vm = self.entry(vm_id).vm
@@ -147,6 +160,7 @@ class Manager:
             if new:
                 self.loader.check_tree(entry, vm)
             self.loader.upload(entry, vm, offset, data, size)
+            self._watch.uploaded(entry, vm)
         except VmError:
             if new:
                 self._dismantle(entry)
@@ -191,6 +205,7 @@ class Manager:
         vm.booted_at = self._platform.timebase.now() if self._platform.timebase is not None else 0
         self._set_state(vm, VmState.ACTIVE)
         self._hypervisor.on_core(first.core, lambda: first.core.start(first))
+        self._watch.booted(entry, vm)
 
     def stop(self, vm_id: int) -> None:
         """Stop a VM at once, whatever it is doing; it may be booted again. One that is off stays off."""
@@ -208,12 +223,15 @@ class Manager:
             raise VmError(f"VM {vm_id} is paused and cannot power off by itself: resume it, or shut it down by force")
         if force or vm.stopping or not self._tell(vm, MANAGE, SHUTDOWN_REQUEST, vm_id):
             self.stop(vm_id)
+        else:
+            self._watch.asked(self.entry(vm_id), "power off")
 
     def reboot(self, vm_id: int, force: bool = True) -> None:
         """Start a VM again from its images; not by `force`: ask it to reboot by itself if it listens."""
         vm = self.vm(vm_id)
         asks = not force and vm.state is VmState.ACTIVE and not vm.stopping
         if asks and self._tell(vm, MANAGE, REBOOT_REQUEST, vm_id):
+            self._watch.asked(self.entry(vm_id), "reboot")
             return
         if vm.state in RUNNING:
             vm.cancel_restart()
@@ -296,9 +314,10 @@ class Manager:
             for vm_id in sorted({MVM_ID, *before} & self.table.keys()):
                 self._boot_in_time(self.vm(vm_id))
 
-    def _off(self, vm: Vm) -> None:
+    def _off(self, vm: Vm, message: str = "") -> None:
         """No vCPU runs any more: devices are quiet, physical irqs are given back."""
         vm.reset_devices()
+        vm.message = message
         self._set_state(vm, VmState.PENDING)
 
     def _failed(self, vm: Vm, message: str) -> None:
@@ -307,8 +326,7 @@ class Manager:
         self._set_state(vm, VmState.FAILED)
 
     def _powered_off(self, vm: Vm) -> None:
-        vm.message = "powered off by the guest"
-        self._off(vm)
+        self._off(vm, "powered off by the guest")
         if vm.id == MVM_ID:
             self._platform.on_mvm_reset(ResetType.SHUTDOWN)
 

@@ -63,6 +63,7 @@ class Vm:
         self.stopping = False  # its vCPUs are being taken off their cores
         self.exits = ExitStatistics(self.direct)
         self.refused_calls = 0
+        self.calls_served = 0  # SBI calls and hypercalls that succeeded
         self.faults = FaultLog(TICKS_PER_SECOND)
         self.backends: dict[str, Backend] = {}
         """Virtio devices by their names in the definition."""

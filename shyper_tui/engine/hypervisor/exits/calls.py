@@ -8,6 +8,7 @@ from shyper_tui.engine.firmware.sbi import MASK64
 from shyper_tui.engine.hart.fields import Cause
 from shyper_tui.engine.hypervisor import guest_sbi, legacy_sbi
 from shyper_tui.engine.hypervisor.calls import call
+from shyper_tui.engine.hypervisor.calls.table import FAILURE
 from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 
 if TYPE_CHECKING:
@@ -28,10 +29,14 @@ def environment_call(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     trap.advance(4)
     if HYPERCALL_FIRST <= number <= HYPERCALL_LAST:
         value = call(hypervisor, vcpu, number, registers[10:17])
+        if value != FAILURE:
+            vcpu.vm.calls_served += 1
         if vcpu.loaded:
             x[10] = value & MASK64
         return
     result = guest_sbi.TABLE.call(hypervisor, vcpu, number, registers[16], registers[10:16])
+    if not result.returns or not result.error:
+        vcpu.vm.calls_served += 1
     if result.returns:
         x[10] = result.error & MASK64
         if not result.keeps_a1:

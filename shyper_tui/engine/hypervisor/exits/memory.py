@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from shyper_tui.engine.board.bus import Window
 from shyper_tui.engine.board.device import AccessFault
 from shyper_tui.engine.firmware.sbi import MASK64
-from shyper_tui.engine.hart.fields import Cause
+from shyper_tui.engine.hart.fields import INTERRUPT_BIT, Cause
 from shyper_tui.engine.hart.hart import GuestFault
 from shyper_tui.engine.hypervisor.csr_bits import FS_DIRTY
 from shyper_tui.engine.hypervisor.exits.access import (
@@ -20,6 +20,7 @@ from shyper_tui.engine.hypervisor.exits.access import (
     transformed_offset,
 )
 from shyper_tui.engine.hypervisor.exits.faults import PSEUDO_READ, PSEUDO_WRITE, note
+from shyper_tui.engine.hypervisor.exits.record import cause_name
 from shyper_tui.engine.hypervisor.exits.table import Trap, on_exit
 from shyper_tui.engine.hypervisor.layout import PAGE
 
@@ -38,7 +39,7 @@ def fetch_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
     implicit = trap.hart.csr.htinst in (PSEUDO_READ, PSEUDO_WRITE)
     if trap.pc == trap.hart.csr.vstvec & ~3:
         what = "its page tables lie" if implicit else "its trap handler lies"
-        hypervisor.stop_faulty(vcpu, trap, f"{what} outside of its memory, so it can never go on")
+        hypervisor.stop_faulty(vcpu, trap, f"{what} outside of its memory, so it can never go on{_origin(trap)}")
         return
     note(vcpu, trap, "its page tables point outside of its memory" if implicit else "it runs where it has no memory")
     trap.inject(Cause.INSTRUCTION_ACCESS, trap.value)
@@ -88,6 +89,16 @@ def data_fault(hypervisor: Hypervisor, vcpu: Vcpu, trap: Trap) -> None:
         return
     if vcpu.loaded:
         trap.advance(access.length)
+
+
+def _origin(trap: Trap) -> str:
+    """The trap that led to the handler, which is what a user has to look for; "" when there was none."""
+    csr = trap.hart.csr
+    cause, pc, value = csr.vscause, csr.vsepc, csr.vstval
+    if not cause and not pc:
+        return ""
+    address = "" if cause & INTERRUPT_BIT else f", address {value:#x}"
+    return f"; first came: {cause_name(cause)} at {pc:#x}{address}"
 
 
 def _refuse(vcpu: Vcpu, trap: Trap, reason: str) -> None:
