@@ -63,4 +63,4 @@ def _beginning_of_end(text: str) -> str:
 
 def keep_pastes_whole() -> None:
     """For the whole process: the terminal driver, which makes its parser itself, makes this one."""
-    linux_driver.XTermParser = PastedInput  # type: ignore[misc]
+    vars(linux_driver)["XTermParser"] = PastedInput
