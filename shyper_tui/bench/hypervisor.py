@@ -133,7 +133,7 @@ def _ping() -> tuple[str, ...]:
     """
     steps = ["--until", "vm0:GUEST-READY", "--until", "vm1:GUEST-READY"]
     for _, options in PINGS:
-        steps += ["--send", f"vm0:ping -q {options} 10.0.0.2", "--until", "vm0:round-trip"]
+        steps += ["--send", f"vm0:ping -q {options} 10.0.0.2", "--until", "vm0:round-trip", "--until", "vm0: ms"]
     return module("shyper_tui.cli", "run", "--headless", "--clock", "wall", "--timeout", "120", *steps)
 
 

@@ -62,7 +62,9 @@ class Hypervisor:
         begin = perf_counter_ns()
         core = self.cores[hart.hart_id]
         self._active = core
-        core.begin_trap()
+        timed = core.ready or core.waiting  # else nobody asks for the vCPU's share of the core
+        if timed:
+            core.begin_trap()
         cause = hart.csr.scause
         vcpu = core.current
         if cause & INTERRUPT_BIT:
@@ -73,7 +75,8 @@ class Hypervisor:
             where = f"core {core.hart_id} at {hart.csr.sepc:#x}"
             self.platform.log(f"{where}: unexpected {cause_name(cause)} without a guest")
         core.leave()
-        core.end_trap()
+        if timed:
+            core.end_trap()
         self._active = None
         if vcpu is not None:
             vcpu.vm.exits.add(cause, perf_counter_ns() - begin)
