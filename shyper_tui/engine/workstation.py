@@ -118,7 +118,7 @@ class Workstation:
             reason = f"{error.strerror or error} ({error.filename})"
             if self._options.log_dir is not None:
                 raise EngineError("log-dir", f"the folder of the console logs cannot be used: {reason}") from None
-            _log(f"warning: the consoles are not logged: {reason}; --log-dir names another folder")
+            log_line(f"warning: the consoles are not logged: {reason}; --log-dir names another folder")
             return None
 
     def run(self) -> None:

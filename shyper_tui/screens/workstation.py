@@ -280,6 +280,9 @@ class Workstation(Screen[None]):
         if engine is None:
             self.notify("The engine is not running.", severity="error")
             return
+        if verb == "remove" and vm == 0:
+            self.notify("VM 0 is the managing VM and cannot be removed", title=f"vm0 {name}: remove", severity="error")
+            return
         if verb == "remove" and await self.app.push_screen_wait(remove_dialog(vm, name)) != "remove":
             return
         calls: dict[str, Callable[[int], Awaitable[object]]] = {

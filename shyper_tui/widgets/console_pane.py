@@ -145,6 +145,8 @@ scrolled up.
         if view.console is not None and view.console.trouble:
             return visible(view.console.trouble)
         state = f"PAUSED +{view.behind} · f follows" if view.first is not None else "FOLLOW"
+        if view.console is None:
+            return ""
         return f"{state} · enter captures" if view.has_focus else state
 
     # --- find ----------------------------------------------------------------------------------------
