@@ -60,7 +60,9 @@ class ConsoleStep(StepType):
 @click.option(
     "--drive", "drives", metavar="FILE", multiple=True, type=EXISTING_FILE, help="Raw disk image for a virtio slot."
 )
-@click.option("--snapshot", is_flag=True, help="Keep what the guest writes to the drives in memory only.")
+@click.option(
+    "--snapshot", is_flag=True, help="Leave the drives as they are: what the guest writes is gone at the end."
+)
 @click.option(
     "--clock", type=click.Choice(["virtual", "wall"]), default="wall", show_default=True,
     help="Machine time follows executed instructions (runs repeat exactly), or the host's clock.",
