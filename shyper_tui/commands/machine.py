@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -105,9 +106,14 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     from shyper_tui.engine.bare_machine import BareMachine
 
     begun = time.monotonic()
-    machine = BareMachine(
-        **board, script=script, on_console=_console_writer(headless), on_progress=_progress, on_trouble=_trouble
-    )
+    try:
+        with _limit(timeout):
+            machine = BareMachine(
+                **board, script=script, on_console=_console_writer(headless), on_progress=_progress, on_trouble=_trouble
+            )
+    except _TimedOut:
+        echo(f"Error: the files were not loaded within {timeout:g} s.", err=True)
+        return TIMED_OUT
     note = f" {machine.note}" if machine.note else ""
     if note and not headless:
         echo(f"Note:{note}", err=True)
@@ -151,6 +157,29 @@ def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeou
     if machine.summary:
         echo(f"\n{machine.summary}", err=True)
     return machine.exit_code if finished else status
+
+
+class _TimedOut(BaseException):
+    """Passes through everything that handles errors, as KeyboardInterrupt does."""
+
+
+@contextlib.contextmanager
+def _limit(seconds: float | None) -> Iterator[None]:
+    """Raises _TimedOut when what is inside takes longer: a few kilobytes of a kernel may unpack to gigabytes."""
+
+    def end(_signal: int, _frame: object) -> None:
+        raise _TimedOut
+
+    if seconds is None:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _console_writer(headless: bool) -> Callable[[bytes], None]:

@@ -3,10 +3,13 @@ there."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,42 @@ def test_firmware_of_ones_own_runs_in_m_mode(tmp_path: Path) -> None:
     firmware = tmp_path / "firmware.bin"
     firmware.write_bytes(struct.pack("<I", 0x34002573) + PASS)  # csrr a0, mscratch: illegal below M-mode
     assert machine("--bios", str(firmware), "--memory", "64M", "--timeout", "60").returncode == 0
+
+
+@pytest.fixture
+def slow_kernel(tmp_path: Path) -> Path:
+    """A file of some kilobytes that takes long to unpack."""
+    kernel = tmp_path / "Image.bz2"
+    kernel.write_bytes(bz2.compress(bytes(16 << 20)) * 200)
+    return kernel
+
+
+def test_time_runs_out_while_a_kernel_is_unpacked(slow_kernel: Path) -> None:
+    begun = time.monotonic()
+    result = machine("--kernel", str(slow_kernel), "--memory", "8G", "--timeout", "1")
+    assert (result.returncode, result.stderr) == (1, "Error: the files were not loaded within 1 s.\n")
+    assert time.monotonic() - begun < 10
+
+
+def test_an_interrupt_ends_unpacking(slow_kernel: Path) -> None:
+    command = [sys.executable, "-m", "shyper_tui.cli", "machine", "--kernel", str(slow_kernel), "--memory", "8G"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)  # it reads, and unpacks
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode != 0
+    assert b"Traceback" not in errors
+
+
+def test_a_kernel_that_was_unpacked_is_noted(tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel.gz"
+    kernel.write_bytes(gzip.compress(SPIN.ljust(3 << 20, b"\0")))
+    result = machine("--kernel", str(kernel), "--memory", "64M", "--timeout", "2", "--until", "never")
+    assert f"{kernel}: unpacked from a file compressed with gzip, 3 MiB." in result.stderr
 
 
 def test_time_runs_out(tmp_path: Path) -> None:
