@@ -43,11 +43,13 @@ class FrameError(Exception):
 
 
 def encode(frame: Frame) -> bytes:
-    """The bytes of one frame; FrameError when its body would exceed MAX_FRAME."""
+    """The bytes of one frame; FrameError when its body would exceed MAX_FRAME or holds what msgpack cannot say."""
     try:
         body: bytes = msgpack.packb(frame, use_bin_type=True, unicode_errors="surrogateescape")
     except UnicodeEncodeError:
         raise FrameError("frame-text", "a text in the frame holds half of a surrogate pair") from None
+    except OverflowError:
+        raise FrameError("frame-number", "a number in the frame has more than 64 bits") from None
     if len(body) > MAX_FRAME:
         raise FrameError("frame-too-large", f"a frame of {len(body)} bytes exceeds the limit of {MAX_FRAME}")
     return len(body).to_bytes(LENGTH_SIZE, "big") + body

@@ -108,3 +108,12 @@ def test_deeply_nested_garbage_is_a_frame_error() -> None:
 def test_a_frame_that_is_too_large_is_not_sent() -> None:
     with pytest.raises(FrameError, match="exceeds the limit"):
         encode({"k": "rep", "id": 1, "r": b"x" * (MAX_FRAME + 1)})
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(1 << 64, "frame-number"), (-(1 << 70), "frame-number"), ("\ud83d", "frame-text")]
+)
+def test_what_msgpack_cannot_say_is_an_error_of_the_frame(value: object, code: str) -> None:
+    with pytest.raises(FrameError) as caught:
+        encode({"k": "req", "id": 1, "m": "vm.boot", "a": {"id": value}})
+    assert caught.value.code == code
