@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -301,3 +303,26 @@ def test_a_vcpu_that_traps_all_the_time_is_counted_for_its_traps_and_for_what_li
     used = [vcpu.runtime - then for vcpu, then in zip(vcpus, before, strict=True)]
     assert sum(used) == pytest.approx(station.machine.now() - begun, rel=0.05)
     assert used[1] == pytest.approx(used[0], rel=0.1)
+
+
+def _counting(counted: Counter[str], name: str, do: Callable[[Core], None]) -> Callable[[Core], None]:
+    def count(each: Core) -> None:
+        counted[name] += 1
+        do(each)
+
+    return count
+
+
+def test_every_trap_whose_time_begins_to_count_is_counted_to_its_end(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the lists of waiting and ready vCPUs change meanwhile."""
+    shared = core(station)
+    shared._host_time = lambda hart: station.machine.harts[hart].time
+    counted: Counter[str] = Counter()
+    for name in ("begin_trap", "end_trap"):
+        monkeypatch.setattr(Core, name, _counting(counted, name, getattr(Core, name)))
+    for vm_id, program in ((1, spinner()), (2, sleeper(MILLISECOND // 10))):
+        boot(station, vm_id, program)
+    station.run(SECOND // 10)
+    assert counted["begin_trap"] == counted["end_trap"] > 50

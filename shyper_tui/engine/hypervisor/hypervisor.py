@@ -62,7 +62,7 @@ class Hypervisor:
         begin = perf_counter_ns()
         core = self.cores[hart.hart_id]
         self._active = core
-        timed = core.ready or core.waiting  # else nobody asks for the vCPU's share of the core
+        timed = bool(core.ready or core.waiting)  # else nobody asks for the vCPU's share of the core
         if timed:
             core.begin_trap()
         cause = hart.csr.scause
