@@ -45,9 +45,7 @@ def check_images(config: VmConfig, around: Surroundings, report: Report) -> None
         report.warning("image.device_tree_load_ipa", "no-tree", message, remedy)
     where = "image.ramdisk_load_ipa"
     if image.ramdisk_filename and not image.ramdisk_load_ipa:
-        message = f'The address of the ramdisk is 0: "{shortened(image.ramdisk_filename)}" is ignored.'
-        remedy = "Give an address within the memory regions, or leave the file out."
-        report.warning(where, "no-ramdisk", message, remedy)
+        _check_placed_ramdisk(image.ramdisk_filename, report, folder)
     elif image.ramdisk_filename:
         ramdisk_size = _check_ramdisk(image.ramdisk_filename, report, folder)
         loaded.append(_loaded(image.ramdisk_load_ipa, ramdisk_size or 1, "the ramdisk", where))
@@ -148,6 +146,17 @@ def _check_ramdisk(name: str, report: Report, folder: Path) -> int | None:
     return file.stat().st_size
 
 
+def _check_placed_ramdisk(name: str, report: Report, folder: Path) -> None:
+    """Report on a ramdisk whose address is 0: it is placed where it fits, and the VM starts without one that is not
+    there."""
+    problem = _problem(name, folder)
+    if problem is None:
+        _check_ramdisk(name, report, folder)
+    else:
+        message = f"{problem[0]} The address of the ramdisk is 0, so the VM starts without it."
+        report.warning("image.ramdisk_filename", "no-ramdisk", message, problem[1])
+
+
 def _start_of(file: Path, size: int) -> bytes:
     descriptor = open_input(file)
     try:
@@ -160,16 +169,21 @@ def _find(name: str, key: str, report: Report, folder: Path) -> Path | None:
     """The readable file with a name of the configuration, or None after a report."""
     if not name:
         return None
-    where = f"image.{key}"
+    problem = _problem(name, folder)
+    if problem is not None:
+        report.error(f"image.{key}", "file-missing", *problem)
+        return None
+    return resolve(name, folder)
+
+
+def _problem(name: str, folder: Path) -> tuple[str, str] | None:
+    """Why a file with a name of the configuration cannot be read, and what to do; None when it can."""
     try:
-        file = resolve(name, folder)
-        os.close(open_input(file))
+        os.close(open_input(resolve(name, folder)))
     except ImageError as error:
-        report.error(where, "file-missing", error.message, error.remedy)
+        return error.message, error.remedy
     except OSError as error:
-        report.error(where, "file-missing", *_unreadable(name, resolve(name, folder), error))
-    else:
-        return file
+        return _unreadable(name, resolve(name, folder), error)
     return None
 
 

@@ -66,7 +66,7 @@ WARNINGS = {
     "console-hint": "console= in the command line does not name a console of the VM",
     "disk-read-only": "a disk image that cannot be written",
     "no-disk": "more mediated block devices than the daemon's file has disks",
-    "no-ramdisk": "a ramdisk without an address, which is ignored",
+    "no-ramdisk": "a ramdisk without an address that is not there",
     "no-tree": "a device tree overlay without an address, which is ignored",
     "not-a-ramdisk": "a ramdisk that Linux does not know",
     "entry-outside": "an entry point outside of the kernel, which is ignored",

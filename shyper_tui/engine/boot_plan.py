@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shyper_tui import config, images
-from shyper_tui.config import VmConfig
+from shyper_tui.config import VmConfig, VmImage
 from shyper_tui.config.check_images import MAX_OVERLAY
 from shyper_tui.engine.log_pipe import log_line
 from shyper_tui.images.kernel_file import LARGEST, open_ramdisk, read_kernel
@@ -131,7 +131,7 @@ def _message(found: config.Diagnostic) -> Diagnostic:
 
 def vm_files(wanted: VmConfig, folder: Path) -> tuple[bytes, bytes]:
     """Kernel, unpacked, and ramdisk of a VM; file names are relative to `folder`. EngineError when one cannot be read,
-    or has become something else since it was checked. A ramdisk without an address is not read: it is ignored."""
+    or has become something else since it was checked. A ramdisk without an address need not be there."""
     name, limit = wanted.image.kernel_filename, max(1, wanted.memory_bytes)
     try:
         kernel = read_kernel(images.resolve(name, folder), limit)
@@ -143,8 +143,19 @@ def vm_files(wanted: VmConfig, folder: Path) -> tuple[bytes, bytes]:
         raise EngineError("image", f"{name} is no kernel for RV64: {kernel.header.problem}. {kernel.remedy}".rstrip())
     if kernel.note:
         log_line(kernel.described(name))
-    ramdisk = wanted.image.ramdisk_filename if wanted.image.ramdisk_load_ipa else ""
-    return kernel.data, open_ramdisk(_image(ramdisk, folder, limit)) if ramdisk else b""
+    return kernel.data, _ramdisk(wanted.image, folder, limit)
+
+
+def _ramdisk(image: VmImage, folder: Path, limit: int) -> bytes:
+    if not image.ramdisk_filename:
+        return b""
+    try:
+        return open_ramdisk(_image(image.ramdisk_filename, folder, limit))
+    except EngineError as error:
+        if image.ramdisk_load_ipa:
+            raise
+        log_line(f"warning: the VM starts without its ramdisk: {error.message}")
+        return b""
 
 
 def located(wanted: VmConfig, folder: Path) -> VmConfig:

@@ -61,8 +61,8 @@ def _stored_type(kind: int) -> tuple[int, bool]:
 def configuration(made: VmDefinition, kernel: str = "", ramdisk: str = "") -> VmConfig:
     """The configuration that `definition` would make this definition from; `kernel` and `ramdisk` are file names.
 
-    A definition knows which irqs are passed through, not with which region: the first region gets them all. The files
-    behind a kernel or overlay that the managing VM uploaded are not known here, so their names are empty.
+    A definition knows which irqs are passed through, not with which region: the first region gets them all. The file
+    behind an overlay that the managing VM uploaded is not known here, so its name is empty.
     """
     passthrough = [
         config.PassthroughDevice(f"passthrough@{region.pa:x}", region.pa, region.ipa, region.length)

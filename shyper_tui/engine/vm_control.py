@@ -15,7 +15,8 @@ from shyper_tui.engine import vm_counters
 from shyper_tui.engine.board.virtio.backend import Backend
 from shyper_tui.engine.boot_plan import device_tree_overlay, located, read_configuration, vm_files
 from shyper_tui.engine.definitions import configuration, definition
-from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError
+from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, printable
+from shyper_tui.engine.hypervisor.images import FileKind
 from shyper_tui.engine.hypervisor.manager import Entry, Manager
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.vm import RUNNING, Vm, VmState
@@ -60,6 +61,7 @@ class VmControl:
             message=self.manager.message(entry),
             position=list(self.manager.table).index(vm),
             state_number=state.number,
+            file=entry.files.get(FileKind.CONFIGURATION) or entry.files.get(FileKind.KERNEL, ""),
         )
 
     def symbols(self, vm: int) -> Symbols | None:
@@ -91,8 +93,9 @@ class VmControl:
         """A VM's configuration as JSON, file names made absolute."""
         entry = self._entry(vm)
         known = self._known(self._configs).get(vm)
+        kernel, ramdisk = (entry.files.get(kind, "") for kind in (FileKind.KERNEL, FileKind.RAMDISK))
         try:
-            return write_vm(known[1] if known is not None else configuration(entry.definition))
+            return write_vm(known[1] if known is not None else configuration(entry.definition, kernel, ramdisk))
         except ValueError as error:  # a type that a hypercall may name and a configuration may not
             raise EngineError("vm", f"VM {vm} cannot be written as a configuration: {error}") from None
 
@@ -109,15 +112,17 @@ class VmControl:
         overlay = device_tree_overlay(wanted, folder)
         try:
             vm_id = self.manager.free_id()
-            self.add(definition(vm_id, wanted, overlay), kernel, ramdisk, located(wanted, folder))
+            self.add(definition(vm_id, wanted, overlay), kernel, ramdisk, located(wanted, folder), file)
         except VmError as error:
             raise EngineError("vm", str(error)) from None
         return self.info(vm_id)
 
-    def add(self, wanted: VmDefinition, kernel: bytes, ramdisk: bytes, config: VmConfig) -> None:
-        """Adds a VM that is defined already. Raises VmError."""
+    def add(self, wanted: VmDefinition, kernel: bytes, ramdisk: bytes, config: VmConfig, file: str = "") -> None:
+        """Adds a VM that is defined already; `file`: the configuration's name. Raises VmError."""
         self.manager.add(wanted, kernel, ramdisk)
         entry = self.manager.table[wanted.id]
+        if file:
+            entry.files[FileKind.CONFIGURATION] = printable(file)
         self._symbols[wanted.id] = (entry, Symbols(kernel, wanted.kernel_load_ipa))
         self._configs[wanted.id] = (entry, config)
 

@@ -95,6 +95,7 @@ class Workstation:
         off = self._options.mvm_off
         self._built = ShyperMachine(clock, core, hooks, plan.mvm.disk, plan.guest_disk, mvm_off=off)
         self._vms = VmControl(self._manager, self.machine.now, lambda vm: vm in self.consoles)
+        self._built.platform.describe = self._describe
         self._system = SystemControl(self._vms, self.machine.post)
         self._disks = DaemonDisks(self._built.platform.disks)
         if self._options.daemon is not None:
@@ -154,6 +155,13 @@ class Workstation:
             self._manager.boot(MVM_ID)
         except VmError as error:
             raise EngineError("mvm", f"the managing VM cannot be booted: {error}") from None
+
+    def _describe(self, vm: int) -> str:
+        """A VM's configuration for the managing VM, which asks for it by hypercall."""
+        try:
+            return self.vms.default_config(vm)
+        except EngineError as error:
+            raise VmError(str(error)) from None
 
     def _serve_disks(self, file: Path) -> None:
         """The disks of the options' daemon file. One that cannot be served is reported; the VM that needs it will be

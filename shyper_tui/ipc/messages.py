@@ -124,7 +124,8 @@ class VmInfo:
     """One VM. `type` is 0 (Linux) or 1 (bare-metal); `state` is pending, active, paused, stopped or failed; `cores`
     are the physical harts of its vCPUs in order; `memory` in bytes; `console`: it has a console stream; `message`:
     why it failed. `position` is its row in the configuration table, which is in the order of creation, and
-    `state_number` what the list hypercall reports there: 1 pending, 2 active."""
+    `state_number` what the list hypercall reports there: 1 pending, 2 active. `file` names the configuration that it
+    was made from, or else its kernel; "" where nobody has told."""
 
     id: int
     name: str
@@ -137,6 +138,7 @@ class VmInfo:
     message: str = ""
     position: int = 0
     state_number: int = 1
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

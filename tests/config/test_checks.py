@@ -77,7 +77,11 @@ def test_a_correct_configuration_has_no_findings(folder: Path) -> None:
         ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0x821ff000"', "overlap"),
         ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0x9ffff000"', "overlap"),
         ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0x90000010"', "unaligned"),
-        ('"ramdisk_load_ipa": "0x90000000"', '"ramdisk_load_ipa": «"0"', "no-ramdisk"),
+        (
+            '"ramdisk_filename": "ramdisk",\n        "ramdisk_load_ipa": "0x90000000"',
+            '"ramdisk_filename": «"nothing",\n        "ramdisk_load_ipa": "0"',
+            "no-ramdisk",
+        ),
         # devices
         ('"EMU_DEVICE_T_VIRTIO_NET"', '«"EMU_DEVICE_T_GICD"', "unsupported-device"),
         ('"name": "net"', '"name": «"a/b"', "bad-name"),

@@ -18,7 +18,7 @@ from tests.board.driver import DriverCore, MemoryFrom
 from tests.hypervisor.caller import PROGRAM
 from tests.hypervisor.station import RAM_BASE, Station, guest
 
-APPEND, DONE = 0x0A00_0330, 0x0A00_0331
+APPEND, DONE, FAILED, FEATURES, DETACH = 0x0A00_0330, 0x0A00_0331, 0x0A00_0333, 0x0A00_0334, 0x0A00_0335
 RING = 0x9300_0000
 IN, OUT, FLUSH, GET_ID, DISCARD, WRITE_ZEROES = 0, 1, 4, 8, 11, 13
 

@@ -15,8 +15,8 @@ from tests.hypervisor.transcript import parse_call
 
 # Types, and events of configuration calls, as the contract numbers them.
 SYSTEM, MANAGE, MESSAGES, MEDIATED, CONFIG = 0, 1, 2, 3, 0x11
-ADD, DELETE, CPU, MEMORY, DEVICE, REGION, IRQS, STREAMS, DTB, KERNEL, COLORS, TREE = range(12)
-LIST, STATE, BOOT, SHUTDOWN, REBOOT, GET_ID, REMOVE = 0, 1, 2, 3, 4, 8, 0x10
+ADD, DELETE, CPU, MEMORY, DEVICE, REGION, IRQS, STREAMS, DTB, KERNEL, COLORS, TREE, RAMDISK, NAME = range(14)
+LIST, STATE, BOOT, SHUTDOWN, REBOOT, GET_ID, GET_CONFIG, REMOVE = 0, 1, 2, 3, 4, 8, 9, 0x10
 FILL = b"\xee"
 NONE = (1 << 64) - 1
 SPIN = bytes.fromhex("7300501073005010" + "6ff09fff")  # wfi; wfi; back to the first
@@ -63,7 +63,11 @@ def test_every_hypercall_through_the_supervisor() -> None:
     mvm.store(disk, struct.pack("<Q", 9) + descriptor + FILL * 24)
     assert call(MEDIATED, 0x30, 0, disk) == 0
     assert mvm.dump(disk, 152) == struct.pack("<Q", 0) + descriptor[:112] + struct.pack("<Q", cache) + FILL * 24
-    assert call(MEDIATED, 0x31, disk) == -1  # nothing was asked for
+    assert call(MEDIATED, 0x31, disk) == call(MEDIATED, 0x33, disk) == -1  # nothing was asked for
+    assert call(MEDIATED, 0x34, disk, 3) == 1  # flushes
+    assert call(MEDIATED, 0x35, disk) == 0
+    assert call(MEDIATED, 0x35, disk) == -1
+    assert call(MEDIATED, 0x30, 0, disk) == 0
 
     # a definition
     strings = {
@@ -93,6 +97,11 @@ def test_every_hypercall_through_the_supervisor() -> None:
     assert call(CONFIG, TREE, 9, 4, SCRATCH + 0x7000, 0, 4) == -1
     assert call(CONFIG, REGION, 9, 0x5000_0000, 0x1000_4000, 0x1000) == -1
     assert call(MANAGE, STATE, 1) == 1
+    assert call(CONFIG, RAMDISK, 1, 4, SCRATCH + 0x7000, 0, 4) == 0
+    assert call(CONFIG, NAME, 1, 0, at["name"]) == 0
+    mvm.station.platform.describe = lambda vm: f'{{"of": {vm}}}'
+    assert call(MANAGE, GET_CONFIG, 1, page, 8) == 9
+    assert mvm.dump(page, 8) == b'{"of": 1'
     assert call(CONFIG, KERNEL, 1, len(SPIN), SCRATCH + 0x7000, 0, len(SPIN)) == 0
 
     # its life
@@ -128,9 +137,9 @@ def test_every_hypercall_through_the_supervisor() -> None:
 
     driven = {(made.number >> 8 & 0xFF, made.number & 0xFF) for made in mvm.made}
     ends_the_machine = {(SYSTEM, 0), (SYSTEM, 1)}
-    manage = (LIST, STATE, BOOT, SHUTDOWN, REBOOT, GET_ID, REMOVE)
+    manage = (LIST, STATE, BOOT, SHUTDOWN, REBOOT, GET_ID, GET_CONFIG, REMOVE)
     contract = {(SYSTEM, 4), *((MANAGE, event) for event in manage), (MESSAGES, 0), (MESSAGES, 7)}
-    contract |= {(MEDIATED, 0x30), (MEDIATED, 0x31), *((CONFIG, event) for event in range(12))}
+    contract |= {*((MEDIATED, event) for event in (0x30, 0x31, 0x33, 0x34, 0x35)), *((CONFIG, event) for event in range(14))}
     assert driven == contract
     assert set(HANDLERS) <= driven | ends_the_machine
 

@@ -18,7 +18,11 @@ from shyper_tui.engine.hypervisor.devices.disks import MAX_DAEMON_DISKS
 from shyper_tui.engine.hypervisor.vm import VmState
 from tests.hypervisor.disk_driver import (
     APPEND,
+    DETACH,
     DONE,
+    FAILED,
+    FEATURES,
+    FLUSH,
     IN,
     OUT,
     RING,
@@ -316,3 +320,72 @@ def test_nothing_in_the_page_breaks_the_hypervisor_or_the_guest(long_lived: Lab,
     assert not any("Traceback" in line for line in lab.log)
     assert not disk.get(mmio.Status) & mmio.DEVICE_NEEDS_RESET
     assert {status for _, _, status in disk.answers()} <= {OK, IOERR}
+
+
+def test_a_daemon_can_say_that_a_request_has_failed(lab: Lab) -> None:
+    daemon, disk = one(lab, cache_size=1024)
+    disk.ask(IN, 5, room=2048)
+    disk.ask(OUT, 6, bytes(512))
+    daemon.take()
+    assert lab.call(FAILED, daemon.page) == 0  # with three more sectors to come
+    assert disk.answers() == [(1, bytes(2048), IOERR)]
+    assert daemon.serve() == 0
+    assert disk.answers() == [(1, b"", OK)]
+    assert lab.call(FAILED, daemon.page) == -1
+    assert lab.call(FAILED, daemon.page + 8) == -1
+
+
+def test_a_daemon_that_wants_flushes_gets_them_in_order_and_others_do_not(lab: Lab) -> None:
+    daemon, disk = one(lab)
+    disk.ask(FLUSH)
+    assert disk.answers() == [(1, b"", OK)]
+    assert lab.call(FEATURES, daemon.page, 0xFF) == 1
+    disk.ask(OUT, 6, pattern(9))
+    disk.ask(FLUSH)
+    disk.ask(FLUSH, 1 << 40, bytes(512))  # sector and data of a flush mean nothing
+    disk.ask(IN, 6, room=512)
+    assert daemon.serve() == 0
+    assert disk.answers() == [(1, b"", OK)]
+    assert daemon.take() == (2, 0, 0)
+    assert disk.answers() == []
+    assert daemon.done() == 0
+    assert disk.answers() == [(1, b"", OK)]
+    assert daemon.take() == (2, 0, 0)
+    assert lab.call(FAILED, daemon.page) == 0
+    assert disk.answers() == [(1, b"", IOERR)]
+    assert daemon.serve() == 0
+    assert disk.answers() == [(513, pattern(9), OK)]
+    assert daemon.register() == 0  # another daemon, which has not asked
+    disk.ask(FLUSH)
+    assert disk.answers() == [(1, b"", OK)]
+
+
+def test_a_flush_under_way_is_repeated_for_the_next_daemon(lab: Lab) -> None:
+    daemon, disk = one(lab)
+    assert lab.call(FEATURES, daemon.page, 1) == 1
+    disk.ask(FLUSH)
+    daemon.take()
+    assert lab.call(DETACH, daemon.page) == 0
+    assert daemon.register() == 0
+    assert daemon.take() == (2, 0, 0)
+    assert daemon.done() == 0
+    assert disk.answers() == [(1, b"", OK)]
+
+
+def test_pages_of_a_daemon_that_has_said_that_it_goes_are_not_touched(lab: Lab) -> None:
+    daemon, disk = one(lab)
+    other = Daemon(lab, 1)
+    assert other.register() == 0
+    second = GuestDisk(lab.guest(2, cores=0b0100))
+    disk.ask(IN, 5, room=512)
+    assert lab.call(DETACH, daemon.page) == 0
+    assert lab.call(DETACH, daemon.page) == -1
+    before = daemon.memory.read(daemon.page, 0x1000), daemon.memory.read(daemon.cache, daemon.cache_size)
+    disk.ask(OUT, 6, b"x" * 512)
+    second.ask(IN, 7, room=512)
+    assert other.serve() == 0
+    assert second.answers() == [(513, pattern(7), OK)]
+    assert (daemon.memory.read(daemon.page, 0x1000), daemon.memory.read(daemon.cache, daemon.cache_size)) == before
+    assert daemon.register() == 0
+    daemon.serve_all()
+    assert disk.answers() == [(513, pattern(5), OK), (1, b"", OK)]

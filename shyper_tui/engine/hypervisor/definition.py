@@ -129,8 +129,8 @@ class CpuSpec:
 
 @dataclass(slots=True)
 class VmDefinition:
-    """One entry of the configuration table. Addresses are guest-physical; 0 as device tree or ramdisk address means
-    none."""
+    """One entry of the configuration table. Addresses are guest-physical; 0 as device tree address means none, 0 as
+    ramdisk address that a ramdisk is placed where it fits."""
 
     id: int
     name: str

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from shyper_tui.engine.hart.host_memory import Block as HostBlock
 from shyper_tui.engine.hypervisor.definition import VmError
 from shyper_tui.engine.hypervisor.large_copy import Piece
 from shyper_tui.images.kernel_header import judge_bytes
+
+
+class FileKind(IntEnum):
+    """The files that a VM is made from, as the hypercall that names them counts them."""
+
+    KERNEL = 0
+    CONFIGURATION = 1
+    RAMDISK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,24 @@ class Images:
     kernel: bytes | bytearray = b""
     ramdisk: bytes = b""
     upload: Upload | None = None
+    ramdisk_upload: Upload | None = None
+    """A ramdisk that comes in pieces, too; it takes the place of `ramdisk`."""
 
     @property
     def uploaded(self) -> bool:
         return self.upload is not None
+
+    @property
+    def whole_ramdisk(self) -> Piece:
+        """The ramdisk, in place; empty when there is none. Raises VmError while one has not arrived in full."""
+        upload = self.ramdisk_upload
+        if upload is None:
+            return self.ramdisk
+        if upload.received < upload.size:
+            raise VmError(
+                f"the ramdisk has not arrived in full: {upload.received} of {upload.size} bytes; upload it again"
+            )
+        return upload.data
 
 
 @dataclass(slots=True)
@@ -68,6 +91,14 @@ class Upload:
                 self._memory = HostBlock(self.size, huge=True)
             self._memory.bytes[offset:end] = piece
         self.received = end
+
+
+def footprint(images: Images) -> int:
+    """Bytes that a VM's kernel takes from its load address on, what it clears for itself included."""
+    if images.upload is None:
+        return judge_bytes(images.kernel).image_size
+    known = judge_bytes(images.upload.data).image_size if images.upload.kept else 0
+    return max(known, images.upload.size)
 
 
 def plan_kernel(kernel: bytes | bytearray, load_ipa: int, entry: int) -> LoadPlan:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError
 from shyper_tui.engine.hypervisor.guest_tree import gvm_tree, mvm_tree
-from shyper_tui.engine.hypervisor.images import LoadPlan, Segment, Upload, plan_kernel
+from shyper_tui.engine.hypervisor.images import LoadPlan, Segment, Upload, footprint, plan_kernel
 from shyper_tui.engine.hypervisor.large_copy import Piece, put
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
+from shyper_tui.engine.hypervisor.placement import place
 from shyper_tui.engine.hypervisor.platform import Platform
 
 if TYPE_CHECKING:
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.vm import Vm
 
 SEED_SIZE = 32
+ROOM_FOR_TREE = 2 << 20
+"""Bytes from a device tree's address on that a ramdisk without an address keeps away from."""
 KEPT_UPLOAD = 256 << 20
+LARGEST_RAMDISK = 512 << 20
+"""Bytes; an uploaded ramdisk is always kept."""
 
 
 class Loader:
@@ -77,6 +83,20 @@ class Loader:
         put(vm.memory, address, data)
         upload.add(offset, data)
 
+    def upload_ramdisk(self, entry: Entry, offset: int, data: Piece, size: int) -> None:
+        """A piece of a ramdisk of `size` bytes. The pieces come in order; offset 0 begins anew."""
+        definition, images = entry.definition, entry.images
+        most = min(LARGEST_RAMDISK, definition.memory_size)
+        if not 0 < size <= most:
+            raise VmError(f"a ramdisk of {size} bytes is not possible for VM {definition.id}: it has 1 to {most}")
+        if offset == 0:
+            images.ramdisk_upload = Upload(size)
+        upload = images.ramdisk_upload
+        if upload is None or upload.size != size or offset > upload.received:
+            arrived = upload.received if upload is not None else 0
+            raise VmError(f"a piece at offset {offset} does not continue the {arrived} bytes that have arrived")
+        upload.add(offset, data)
+
     def _kernel(self, entry: Entry, definition: VmDefinition) -> tuple[list[Segment], int]:
         """The kernel's segments and entry point; no segments when it is in RAM already."""
         images, address = entry.images, definition.kernel_load_ipa
@@ -104,17 +124,34 @@ class Loader:
         """Ramdisk and device tree, with their names for messages."""
         what = f"VM {definition.id} ({definition.name})"
         parts = []
-        ramdisk = entry.images.ramdisk if definition.ramdisk_load_ipa else b""
+        ramdisk = entry.images.whole_ramdisk
         if ramdisk:
+            definition = self._with_place(entry, definition, len(ramdisk))
             parts.append((f"ramdisk of {what}", Segment(definition.ramdisk_load_ipa, ramdisk)))
         if definition.device_tree_load_ipa:
-            cpu, seed = self._platform.cpu, self._platform.rng_seed(SEED_SIZE)
-            if definition.id == MVM_ID:
-                tree = mvm_tree(self._platform.board_tree, definition, cpu, len(ramdisk), seed)
-            else:
-                tree = gvm_tree(definition, cpu, len(ramdisk), seed, self._platform.board_tree)
+            tree = self._tree(definition, len(ramdisk))
             parts.append((f"device tree of {what}", Segment(definition.device_tree_load_ipa, tree)))
         return parts
+
+    def _tree(self, definition: VmDefinition, ramdisk_size: int) -> bytes:
+        cpu, seed = self._platform.cpu, self._platform.rng_seed(SEED_SIZE)
+        if definition.id == MVM_ID:
+            return mvm_tree(self._platform.board_tree, definition, cpu, ramdisk_size, seed)
+        return gvm_tree(definition, cpu, ramdisk_size, seed, self._platform.board_tree)
+
+    def _with_place(self, entry: Entry, definition: VmDefinition, size: int) -> VmDefinition:
+        """The definition with an address for the ramdisk of `size` bytes: its own, or one where it fits."""
+        if definition.ramdisk_load_ipa:
+            return definition
+        kernel, tree = definition.kernel_load_ipa, definition.device_tree_load_ipa
+        taken = [(kernel, kernel + footprint(entry.images))]
+        if tree:
+            taken.append((tree, tree + ROOM_FOR_TREE))
+        address = place(definition.memory, taken, size)
+        if address is None:
+            what = f"VM {definition.id} ({definition.name})"
+            raise VmError(f"the ramdisk of {what} has {size} bytes and fits nowhere in its memory")
+        return replace(definition, ramdisk_load_ipa=address)
 
     def _check_place(self, vm: Vm, name: str, segment: Segment) -> None:
         size = len(segment.data) + segment.zeros

@@ -19,7 +19,7 @@ from shyper_tui.engine.hypervisor.audit import new_audit
 from shyper_tui.engine.hypervisor.definition import VmDefinition, VmError, VmType
 from shyper_tui.engine.hypervisor.definition_check import shared_macs
 from shyper_tui.engine.hypervisor.halting import Cause, Halting
-from shyper_tui.engine.hypervisor.images import Images
+from shyper_tui.engine.hypervisor.images import FileKind, Images
 from shyper_tui.engine.hypervisor.large_copy import Piece
 from shyper_tui.engine.hypervisor.layout import HYPERVISOR_MEMORY, MAX_VMS, POOL_BASE
 from shyper_tui.engine.hypervisor.loader import Loader, check_upload
@@ -43,13 +43,15 @@ CONFIGURE, UPLOAD_REQUEST = 0x11, 9
 
 @dataclass(slots=True)
 class Entry:
-    """One row of the configuration table. `vm` is None until the VM has been created; `used`: its RAM is not clean."""
+    """One row of the configuration table. `vm` is None until the VM has been created; `used`: its RAM is not clean;
+    `files`: names of the files that it was made from, where somebody told them."""
 
     definition: VmDefinition
     images: Images = field(default_factory=Images)
     vm: Vm | None = None
     used: bool = False
     progress: Progress = field(default_factory=Progress)
+    files: dict[FileKind, str] = field(default_factory=dict)
 
 
 class Manager:
@@ -148,11 +150,7 @@ class Manager:
 
     def upload(self, vm_id: int, offset: int, data: Piece, size: int) -> None:
         """A piece of a kernel file of `size` bytes; the first piece creates the VM. The pieces come in order."""
-        entry = self.entry(vm_id)
-        if entry.images.kernel and not entry.images.uploaded:
-            raise VmError(f"VM {vm_id} has its kernel from the workstation, a piece of another would spoil it")
-        if entry.vm is not None and (entry.vm.state in RUNNING or entry.vm.stopping):
-            raise VmError(f"VM {vm_id} runs, so its kernel cannot be replaced")
+        entry = self._uploading(vm_id, "kernel")
         check_upload(entry.definition, offset, size)
         new = entry.vm is None
         vm = self.create(vm_id)
@@ -165,6 +163,19 @@ class Manager:
             if new:
                 self._dismantle(entry)
             raise
+
+    def upload_ramdisk(self, vm_id: int, offset: int, data: Piece, size: int) -> None:
+        """A piece of a ramdisk of `size` bytes, before or after the kernel. The pieces come in order."""
+        self.loader.upload_ramdisk(self._uploading(vm_id, "ramdisk"), offset, data, size)
+
+    def _uploading(self, vm_id: int, what: str) -> Entry:
+        """The row of a VM whose kernel or ramdisk may come by hypercall now."""
+        entry = self.entry(vm_id)
+        if entry.images.kernel and not entry.images.uploaded:
+            raise VmError(f"VM {vm_id} has its {what} from the workstation, a piece of another would spoil it")
+        if entry.vm is not None and (entry.vm.state in RUNNING or entry.vm.stopping):
+            raise VmError(f"VM {vm_id} runs, so its {what} cannot be replaced")
+        return entry
 
     def delete(self, vm_id: int) -> None:
         """Take a definition back; a VM made from it goes, too."""

@@ -43,6 +43,7 @@ class Platform:
     * `dma`: ports through which devices reach memory, by the physical address of the device's registers
     * `host_time(hart)`: what the host has spent on a hart so far, in ticks: vCPUs of a core share that. Without it (a
       virtual clock) they share the core's own time
+    * `describe(vm)`: the configuration of a VM as the text of a file; raises VmError
     * `zero(address, length)`: clears RAM; by default every page that is not zero is written
     """
 
@@ -60,6 +61,7 @@ class Platform:
     post: Post | None = None
     host_time: Callable[[int], int] | None = None
     zero: Callable[[int, int], None] | None = None
+    describe: Callable[[int], str] | None = None
     dma: Mapping[int, DmaPort] = field(default_factory=dict)
     plic_base: int = PLIC_BASE
     switch: Switch = field(default_factory=Switch)

@@ -15,8 +15,10 @@ from shyper_tui.engine.hypervisor.definition import (
     MemoryRegion,
     PassthroughRegion,
     VmDefinition,
+    printable,
 )
 from shyper_tui.engine.hypervisor.definition_check import check_vm_name
+from shyper_tui.engine.hypervisor.images import FileKind
 from shyper_tui.engine.hypervisor.large_copy import look
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from shyper_tui.engine.hypervisor.vm import Vm
 
 CMDLINE_SIZE = 1024
+FILE_NAME_SIZE = 256
 CFG_ENTRIES = 16
 MAX_IRQS, MAX_STREAMS, MAX_REGIONS, MAX_DEVICES, MAX_COLORS = 64, 16, 128, 128, 1024
 MAX_CHUNK = 64 << 20
@@ -208,4 +211,27 @@ def upload_device_tree(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
         raise RefusedError("the device tree overlay is too large")
     piece = vm.memory.read(buffer, size) if size else b""
     definition.overlay = piece if offset == 0 else definition.overlay + piece
+    return 0
+
+
+@hypercall(CONFIG, 0xC)
+def upload_ramdisk(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """As for the kernel; any time before the VM is booted. Not in Rust-Shyper."""
+    vm_id, image_size, buffer, offset, size = args[:5]
+    size = min(size, max(0, image_size - offset))
+    if size > MAX_CHUNK:
+        raise RefusedError(f"a piece of {size} bytes is too large, {MAX_CHUNK} are possible")
+    piece = look(vm.memory, buffer, size) if size else b""
+    hypervisor.manager.upload_ramdisk(vm_id, offset, piece, image_size)
+    return 0
+
+
+@hypercall(CONFIG, 0xD)
+def name_file(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """a1 which file (`FileKind`), a2 its name, for display. Not in Rust-Shyper."""
+    entry = hypervisor.manager.entry(args[0])
+    if args[1] not in tuple(FileKind):
+        raise RefusedError(f"{args[1]} is no kind of file: they are 0 (kernel), 1 (configuration), 2 (ramdisk)")
+    entry.files[FileKind(args[1])] = printable(_text(vm, args[2], FILE_NAME_SIZE, "file name"))
+    hypervisor.platform.on_change()
     return 0

@@ -69,6 +69,21 @@ def get_vm_id(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     return 0
 
 
+@hypercall(VMM, 9)
+def get_configuration(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
+    """Writes the configuration of VM a0 as JSON to a1, at most a2 bytes of it, and returns how many it has. Not in
+    Rust-Shyper."""
+    vm_id, address, size = args[:3]
+    hypervisor.manager.entry(vm_id)
+    describe = hypervisor.platform.describe
+    if describe is None:
+        raise RefusedError("nobody can write configurations here")
+    text = describe(vm_id).encode("utf-8", "replace")
+    if size:
+        vm.memory.write(address, text[:size])
+    return len(text)
+
+
 @hypercall(VMM, 16)
 def remove_vm(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     hypervisor.manager.remove(args[0])

@@ -5,12 +5,17 @@ the managing VM the message {3, 0x32}. The daemon moves the data between its fil
 hypercall; then the data of a read go from the cache to the guest, and the guest gets its answer.
 
 A disk has one request with its daemon at a time, in pieces when it is larger than the cache; different disks do not
-wait for each other. A flush is done when all requests before it are. Zeroing and discarding are not offered.
+wait for each other. Zeroing and discarding are not offered.
+
+Rust-Shyper's daemon gets reads and writes, and cannot say that one has failed: a flush is done when all requests before
+it are. A daemon that wants more may ask for flushes as requests of their own (`use_flushes`), end a request with an
+error (`failed`), and say that it goes (`detach`).
 
 What the daemon does not do:
 
-* The managing VM starts again: its registrations end. A daemon that registers the disk again (same name and path, on
-  whatever page) gets the request that was under way once more, from the piece that was not done.
+* The managing VM starts again, or the daemon says that it goes: its registrations end. A daemon that registers the
+  disk again (same name and path, on whatever page) gets the request that was under way once more, from the piece that
+  was not done.
 * No answer for `PATIENCE` seconds, or no daemon for as long: the guest gets I/O errors, at once from then on, until the
   daemon says "done" after all or registers again. Time while the managing VM is paused does not count.
 * Each second without an answer the message is sent again: a daemon that is told by signals, of which several that are
@@ -28,7 +33,7 @@ from shyper_tui.engine.board.device import TICKS_PER_SECOND, Timebase, Timer
 from shyper_tui.engine.board.memory import BadAddress
 from shyper_tui.engine.board.virtio.block import BASIC, SECTOR, BlockRequest, BlockStatus, RequestType
 from shyper_tui.engine.hypervisor.definition import VmError
-from shyper_tui.engine.hypervisor.devices.disk_page import READ, WRITE, DiskCache, DiskPage
+from shyper_tui.engine.hypervisor.devices.disk_page import FLUSH, READ, WRITE, DiskCache, DiskPage
 from shyper_tui.engine.hypervisor.vm import Vm, VmState
 
 MEDIATED, REQUEST_WAITS = 3, 0x32
@@ -75,6 +80,7 @@ class DaemonDisk:
         self._timebase = timebase
         self._report = report
         self._registration: Registration | None = None
+        self._flushes = False
         self._current: Transfer | None = None
         self._waiting: deque[Transfer] = deque()
         self._given_up = False
@@ -103,7 +109,12 @@ class DaemonDisk:
             self._send(transfer)
         else:
             self._current = None
+        self._flushes = False
         self._next()
+
+    def use_flushes(self, wanted: bool) -> None:
+        """Whether the daemon that has registered the disk gets flushes as requests."""
+        self._flushes = wanted
 
     def detach(self) -> None:
         """The registration has ended; requests wait for another."""
@@ -112,16 +123,29 @@ class DaemonDisk:
 
     def done(self) -> None:
         """The daemon has finished its request. Raises VmError when it has none."""
-        transfer, registration = self._current, self._registration
-        if transfer is None or registration is None:
-            raise VmError(f"mediated disk {self.name} has no request to finish")
-        self._given_up = False
-        self._seconds = 0
+        transfer, registration = self._answered()
         if transfer.ended or transfer.request.stale:
             self._current = None
         else:
             self._arrived(transfer, registration.cache)
         self._next()
+
+    def failed(self) -> None:
+        """The daemon could not do its request. Raises VmError when it has none."""
+        transfer, _ = self._answered()
+        self._current = None
+        if not transfer.ended and not transfer.request.stale:
+            transfer.request.complete(BlockStatus.IOERR)
+        self._next()
+
+    def _answered(self) -> tuple[Transfer, Registration]:
+        """What the daemon has answered."""
+        transfer, registration = self._current, self._registration
+        if transfer is None or registration is None:
+            raise VmError(f"mediated disk {self.name} has no request to finish")
+        self._given_up = False
+        self._seconds = 0
+        return transfer, registration
 
     def _arrived(self, transfer: Transfer, cache: DiskCache) -> None:
         """The daemon's piece is done: take what was read, send the next piece or answer the guest."""
@@ -134,7 +158,7 @@ class DaemonDisk:
                 request.fail(str(error))
                 return
         transfer.offset += transfer.size
-        if transfer.offset < request.size:
+        if transfer.offset < request.size and request.type != RequestType.FLUSH:
             self._send(transfer)
         else:
             self._current = None
@@ -158,6 +182,9 @@ class DaemonDisk:
                 continue
             if self._given_up:
                 request.complete(BlockStatus.IOERR)
+            elif request.type == RequestType.FLUSH and self._flushes:
+                self._current = transfer
+                self._send(transfer)
             elif request.type == RequestType.FLUSH or not request.size:
                 request.complete(BlockStatus.OK)
             elif end > self.sectors:  # the daemon has come back with a smaller disk
@@ -172,6 +199,9 @@ class DaemonDisk:
         request, registration = transfer.request, self._registration
         if registration is None:
             return
+        if request.type == RequestType.FLUSH:
+            self._announce(registration, FLUSH, 0, 0)
+            return
         transfer.size = min(registration.cache.size, request.size - transfer.offset)
         if request.type == RequestType.OUT:
             try:
@@ -181,8 +211,12 @@ class DaemonDisk:
                 request.fail(str(error))
                 return
             registration.cache.write(data)
+        kind = WRITE if request.type == RequestType.OUT else READ
         sector = transfer.start + request.sector + transfer.offset // SECTOR
-        registration.page.request(WRITE if request.type == RequestType.OUT else READ, sector, transfer.size // SECTOR)
+        self._announce(registration, kind, sector, transfer.size // SECTOR)
+
+    def _announce(self, registration: Registration, kind: int, sector: int, count: int) -> None:
+        registration.page.request(kind, sector, count)
         self.requests += 1
         registration.mvm.notify(MEDIATED, REQUEST_WAITS)
 

@@ -6,7 +6,7 @@ The page has 4096 bytes: `nreq`, the descriptor that the daemon gave, and the re
 |---|---|
 | 0 | nreq, u64: the hypervisor adds 1 for each request, the kernel module takes 1 away for each it has delivered |
 | 8 | descriptor, 120 bytes; its last field, cache_pa, is written by the hypervisor |
-| 128 | type, u32: 0 read, 1 write |
+| 128 | type, u32: 0 read, 1 write, 2 flush (for a daemon that asked for flushes) |
 | 136, 144 | first sector, number of sectors, u64 |
 
 What the page says is believed once, when the disk is registered; it may change at any time afterwards.
@@ -28,7 +28,7 @@ from shyper_tui.engine.hypervisor.layout import PAGE
 
 DESCRIPTOR_OFFSET, REQUEST_OFFSET = 8, 128
 CACHE_PA_OFFSET = DESCRIPTOR_OFFSET + 112
-READ, WRITE = 0, 1
+READ, WRITE, FLUSH = 0, 1, 2
 MAX_SECTORS = 1 << 40
 MAX_TRANSFER = 4 << 20
 """Bytes that are copied to or from a cache at once, while the machine stands still; larger requests go in pieces."""
