@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -285,14 +287,30 @@ def test_a_missing_image_is_one_sentence(tmp_path: Path) -> None:
 def test_a_writable_image_belongs_to_one_machine(tmp_path: Path) -> None:
     path = image(tmp_path)
     readers = [RawFile(path, read_only=True), RawFile(path, read_only=True)]
-    with pytest.raises(DiskError, match="another machine uses it"):
+    with pytest.raises(DiskError, match="another disk of this machine uses it"):
         RawFile(path)
     for reader in readers:
         reader.close()
     writer = RawFile(path)
-    with pytest.raises(DiskError, match="another machine uses it"):
+    with pytest.raises(DiskError, match="another disk of this machine uses it"):
         RawFile(path, read_only=True)
     writer.close()
+
+
+def test_who_uses_an_image_is_told(tmp_path: Path) -> None:
+    path = image(tmp_path)
+    hold = (
+        "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); "
+        "sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", hold, path], stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(DiskError, match=rf"another machine, process {other.pid} \(.*python.*\), uses it"):
+            RawFile(path)
+        other.communicate()
+    RawFile(path).close()
 
 
 @settings(max_examples=60, deadline=None)

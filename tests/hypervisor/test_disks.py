@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_used_keeps_its_place_and_says_why(tmp_path: Path)
     disks = MediatedDisks()
     assert [disks.offer(name, tmp_path / name, writable=True) for name in names[:3]] == [0, 1, 2]
     assert [disks.offer(f"again/{name}", tmp_path / name, writable=True) for name in names[3:]] == [3, 4, 5, 6, 7]
-    reasons = ["No such file", "not even one sector", "", "another machine uses it", "it is a qcow2 disk container"]
+    reasons = ["No such file", "not even one sector", "", "another disk of this machine uses it", "it is a qcow2 disk container"]
     reasons += ["it is a pipe", "it is a directory", ""]
     for entry, reason in zip(disks.disks, reasons, strict=True):
         assert reason in entry.problem
@@ -233,7 +233,7 @@ def test_a_vm_whose_disk_cannot_be_served_is_refused_and_gets_no_other(tmp_path:
     for path in (first, second):
         lab.disks.offer(path.name, path, writable=True)
     for _ in range(2):
-        with pytest.raises(VmError, match=r"its disk, number 0, cannot be served: .*first\.img: .* another machine"):
+        with pytest.raises(VmError, match=r"its disk, number 0, cannot be served: .*first\.img: .* another disk"):
             lab.guest()
         assert [entry.owner for entry in lab.disks.disks] == [None, None]
     elsewhere.close()

@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import IO, Protocol
 
+from shyper_tui.engine.board.virtio.lock_holder import lock_holder
 from shyper_tui.images.containers import START_BYTES, TAIL_BYTES, container
 from shyper_tui.input_file import open_input
 
 CLUSTER = 64 * 1024  # bytes, the unit an overlay copies
 _ZEROES = bytes(1 << 20)
-_BUSY = "another machine uses it, or another disk of this one; stop that one, or use a copy"
+_REMEDY = "stop that one, or use a copy"
 _SHRUNK = "the image file is shorter than the disk; somebody has cut it while it was in use"
 
 
@@ -67,9 +68,9 @@ class RawFile:
             start = os.pread(self._fd, START_BYTES, 0)
             tail = os.pread(self._fd, TAIL_BYTES, max(0, self._size - TAIL_BYTES))
         except OSError as error:
-            os.close(self._fd)
             busy = error.errno in (errno.EAGAIN, errno.EACCES)
-            why = _BUSY if busy else error.strerror or error
+            why = f"{_user(self._fd)} uses it; {_REMEDY}" if busy else error.strerror or error
+            os.close(self._fd)
             raise DiskError(f"{path}: cannot use the disk image: {why}") from error
         wrapped = container(start, tail)
         if wrapped is not None:
@@ -140,6 +141,14 @@ def _open_image(path: Path, read_only: bool) -> tuple[int, bool]:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
     return open_input(path, block_devices=True), True
+
+
+def _user(descriptor: int) -> str:
+    """Who has locked an image."""
+    holder = lock_holder(descriptor)
+    if holder.split(" ")[1:2] == [str(os.getpid())]:
+        return "another disk of this machine"
+    return f"another machine, {holder}," if holder else "another machine, or another disk of this one,"
 
 
 def _scratch_folder() -> Path:
