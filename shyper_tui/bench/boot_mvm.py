@@ -18,7 +18,7 @@ def main(file: str, text: str = READY.decode()) -> int:
     """Runs it; the exit status is 0 when the text was seen."""
     with tempfile.TemporaryDirectory(prefix="shyper-tui-bench-") as logs:
         steps = [ScenarioStep("until", 0, text)]
-        options = {"mvm": file, "vms": [], "clock": "wall", "log_dir": logs, "script": steps}
+        options = {"mvm": file, "vms": [], "snapshot": True, "clock": "wall", "log_dir": logs, "script": steps}
         try:
             return asyncio.run(run_headless(options, TIMEOUT, quiet=False))
         except EngineError as error:

@@ -21,6 +21,8 @@ class EngineChoice:
     mvm: str | None = None
     vms: tuple[str, ...] = ()
     no_guest: bool = False
+    mvm_disk: str | None = None
+    snapshot: bool = False
     daemon: str | None = None
     mvm_off: str = "stay"
     clock: str | None = None
@@ -32,6 +34,8 @@ class EngineChoice:
             "embedded": self.embedded,
             "mvm": self.mvm,
             "vms": [] if self.no_guest else list(self.vms) or None,
+            "mvm_disk": self.mvm_disk,
+            "snapshot": self.snapshot,
             "daemon": self.daemon,
             "mvm_off": self.mvm_off,
             "clock": self.clock or default_clock,
@@ -70,6 +74,15 @@ def engine_options(function: F) -> F:
         help="Start the managing VM alone: the first guest that is configured in it becomes VM 1.",
     )  # fmt: skip
     @click.option(
+        "--mvm-disk", metavar="FILE", type=EXISTING_FILE,
+        help="Raw image of the managing VM's disk, which keeps what is written. Without it: your own copy of the "
+        "installed one (`shyper-tui images path disk`).",
+    )  # fmt: skip
+    @click.option(
+        "--snapshot", is_flag=True,
+        help="Start with the installed disk of the managing VM, or the --mvm-disk, and forget what is written to it.",
+    )  # fmt: skip
+    @click.option(
         "--daemon", metavar="FILE", type=EXISTING_FILE,
         help="Disks for the guests, as of `shyper system daemon` (JSON); what guests write stays in them.",
     )  # fmt: skip
@@ -89,8 +102,8 @@ def engine_options(function: F) -> F:
     )
     @functools.wraps(function)
     def with_choice(
-        *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], no_guest: bool, daemon: str | None,
-        mvm_off: str, clock: str | None, log_dir: str | None, **more: Any,
+        *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], no_guest: bool, mvm_disk: str | None,
+        snapshot: bool, daemon: str | None, mvm_off: str, clock: str | None, log_dir: str | None, **more: Any,
     ) -> Any:  # fmt: skip
         if no_guest and vms:
             raise click.UsageError("--no-guest and --vm exclude each other.")
@@ -99,6 +112,8 @@ def engine_options(function: F) -> F:
             mvm=os.path.abspath(mvm) if mvm else None,
             vms=tuple(os.path.abspath(file) for file in vms),
             no_guest=no_guest,
+            mvm_disk=os.path.abspath(mvm_disk) if mvm_disk else None,
+            snapshot=snapshot,
             daemon=os.path.abspath(daemon) if daemon else None,
             mvm_off=mvm_off,
             clock=clock,

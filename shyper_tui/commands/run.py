@@ -52,6 +52,9 @@ def command(
     left out, and lines of more than 4096 characters are printed in parts. Stops when every --until was seen and every
     --send was typed. Without these, runs until the machine is powered off or Ctrl-C.
 
+    The managing VM begins with the installed disk, and what it writes ends with the run, unless --mvm-disk names an
+    image.
+
     What the consoles send is logged as it comes, in vmN.log of --log-dir. A log of 32 MiB begins anew, and the one
     before stays as vmN.log.1; a file that has the name already is renamed. Without --log-dir, the logs of the last 20
     runs stay in the user's state folder (~/.local/state/shyper-tui/logs), up to 1 GiB of them.
@@ -68,7 +71,9 @@ def command(
         ctx.exit(open_workstation(choice))
     default_clock = "virtual" if steps else "wall"
     try:
-        status = asyncio.run(run_headless(choice.options(default_clock, script=steps), timeout, quiet))
+        options = choice.options(default_clock, script=steps)
+        options["snapshot"] = choice.snapshot or choice.mvm_disk is None  # a script finds the same disk each time
+        status = asyncio.run(run_headless(options, timeout, quiet))
     except KeyboardInterrupt:
         echo("Interrupted; the machine was stopped.", err=True)
         status = INTERRUPTED

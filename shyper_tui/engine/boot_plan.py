@@ -21,13 +21,14 @@ MVM_RAMDISK = 0xA000_0000
 
 @dataclass(frozen=True)
 class MvmPlan:
-    """The managing VM. `config` None: the built-in configuration. The files are read; empty ramdisk: none. The file
-    names are those of a configuration; with `config` they are in it."""
+    """The managing VM. `config` None: the built-in configuration. The files are read; empty ramdisk: none. `keep_disk`:
+    what it writes stays in the image. The file names are those of a configuration; with `config` they are in it."""
 
     kernel: bytes
     ramdisk: bytes
     ramdisk_address: int
     disk: Path | None
+    keep_disk: bool = False
     config: VmConfig | None = None
     kernel_name: str = ""
     ramdisk_name: str = ""
@@ -54,49 +55,83 @@ def boot_plan(options: EngineOptions) -> BootPlan:
         guests = [Path(file) for file in options.vms or ()]
     else:
         guests = [config.sample_path("embedded-guest" if embedded else "linux-guest")]
-    if options.mvm is not None:
-        mvm = _configured(Path(options.mvm), linux.mvm_disk if linux else None)
-    elif linux is None:
-        try:
-            mvm = _embedded_mvm()
-        except images.ImageError as error:
-            raise EngineError("image", str(error)) from None
-    else:
-        mvm = MvmPlan(
-            _read(linux.kernel),
-            _read(linux.initramfs),
-            MVM_RAMDISK,
-            linux.mvm_disk,
-            kernel_name="images:linux/Image",
-            ramdisk_name="images:linux/initramfs.cpio",
-        )
-    warning = ""
+    warnings = []
     if linux is None and not options.embedded and (broken := images.damaged()):
-        warning = f"no Linux: {broken[0]} of its images is damaged; run `shyper-tui images fetch` again"
+        warnings.append(f"no Linux: {broken[0]} of its images is damaged; run `shyper-tui images fetch` again")
     if linux is not None and images.outdated():
-        warning = "the Linux images are those of an older version; `shyper-tui images build` makes them anew"
+        warnings.append("the Linux images are those of an older version; `shyper-tui images build` makes them anew")
+    try:
+        system = _managing_system(options, linux)
+        if system is not None and system.note:
+            warnings.append(system.note)
+        if options.mvm is not None:
+            mvm = _configured(Path(options.mvm), system)
+        elif linux is None or system is None:
+            mvm = _embedded_mvm(system)
+        else:
+            mvm = _linux_mvm(system)
+    except images.ImageError as error:
+        raise EngineError("image", str(error)) from None
     shared = linux.gvm_disk if linux and options.daemon is None else None
-    return BootPlan(embedded, mvm, guests, shared, warning)
+    return BootPlan(embedded, mvm, guests, shared, "; ".join(warnings))
 
 
-def _embedded_mvm() -> MvmPlan:
+@dataclass(frozen=True)
+class _System:
+    """Files of the managing VM's Linux; kernel and initramfs None: the configuration names others. `note`: what the
+    user should know."""
+
+    disk: Path
+    keep: bool
+    kernel: Path | None = None
+    initramfs: Path | None = None
+    note: str = ""
+
+
+def _managing_system(options: EngineOptions, linux: images.LinuxImages | None) -> _System | None:
+    """The disk that the options mean, with the kernel that belongs to it. Raises ImageError."""
+    kernel, initramfs = (linux.kernel, linux.initramfs) if linux is not None else (None, None)
+    if options.mvm_disk is not None:
+        return _System(Path(options.mvm_disk), not options.snapshot, kernel, initramfs)
+    if linux is None:
+        return None
+    return _System(linux.mvm_disk, False, kernel, initramfs)
+
+
+def _linux_mvm(system: _System) -> MvmPlan:
+    assert system.kernel is not None
+    assert system.initramfs is not None
+    return MvmPlan(
+        _read(system.kernel),
+        _read(system.initramfs),
+        MVM_RAMDISK,
+        system.disk,
+        system.keep,
+        kernel_name="images:linux/Image",
+        ramdisk_name="images:linux/initramfs.cpio",
+    )
+
+
+def _embedded_mvm(system: _System | None) -> MvmPlan:
     """The supervisor; its `shyper vm config` uploads its ramdisk, which is the guest, as the kernel of a new VM."""
     return MvmPlan(
         images.embedded("supervisor"),
         images.embedded("guest"),
         MVM_RAMDISK,
-        None,
+        system.disk if system is not None else None,
+        system is not None and system.keep,
         kernel_name="images:embedded/supervisor",
         ramdisk_name="images:embedded/guest",
     )
 
 
-def _configured(file: Path, disk: Path | None) -> MvmPlan:
+def _configured(file: Path, system: _System | None) -> MvmPlan:
     """The managing VM of a configuration file."""
     wanted = read_configuration(text_of(file), str(file), mvm=True)
     kernel, ramdisk = vm_files(wanted, file.parent)
     address = wanted.image.ramdisk_load_ipa if ramdisk else 0
-    return MvmPlan(kernel, ramdisk, address, disk, located(wanted, file.parent))
+    disk, keep = (system.disk, system.keep) if system is not None else (None, False)
+    return MvmPlan(kernel, ramdisk, address, disk, keep, located(wanted, file.parent))
 
 
 def read_configuration(

@@ -14,6 +14,7 @@ from shyper_tui.engine.board.virt_tree import virt_tree
 from shyper_tui.engine.board.virtio.block import Block
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
 from shyper_tui.engine.board.virtio.disk_server import quiet
+from shyper_tui.engine.board.virtio.disk_sync import DiskSync
 from shyper_tui.engine.board.virtio.entropy import Entropy
 from shyper_tui.engine.clock import Clock
 from shyper_tui.engine.firmware.console import UartConsole
@@ -21,6 +22,7 @@ from shyper_tui.engine.firmware.firmware import Firmware
 from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hart.program import Program
 from shyper_tui.engine.hypervisor.devices.disks import MediatedDisks
+from shyper_tui.engine.hypervisor.devices.flush import Post
 from shyper_tui.engine.hypervisor.devices.paced_server import BOARD_SPEED, PacedServer
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
 from shyper_tui.engine.hypervisor.hypervisor import Hypervisor
@@ -47,15 +49,22 @@ class Hooks:
     log: Callable[[str], None]
 
 
-def board_disk(disk: Disk, timebase: Timebase, report: Callable[[str], None] = quiet) -> Block:
+def board_disk(
+    disk: Disk,
+    timebase: Timebase,
+    report: Callable[[str], None] = quiet,
+    syncs: DiskSync | None = None,
+    post: Post | None = None,
+) -> Block:
     """The disk in a slot of the board, which the managing VM drives. Unlike in machine mode it is paced: other VMs run
     on the same host thread."""
-    return Block(PacedServer(disk, timebase, report, speed=BOARD_SPEED), serial="drive0", timebase=timebase)
+    server = PacedServer(disk, timebase, report, speed=BOARD_SPEED, syncs=syncs, post=post)
+    return Block(server, serial="drive0", timebase=timebase)
 
 
 class ShyperMachine:
     """`machine`, `firmware` and `hypervisor`, wired. The disks are copy-on-write: what guests write ends with the
-    engine."""
+    engine, but for a managing VM's disk that is to keep it."""
 
     def __init__(
         self,
@@ -66,12 +75,17 @@ class ShyperMachine:
         guest_disk: Path | None,
         *,
         mvm_off: str = "stay",
+        keep_mvm_disk: bool = False,
     ) -> None:
-        """`mvm_off`: what follows when the managing VM powers off. "stay": its guests go on, and it may be booted
+        """`keep_mvm_disk`: what the managing VM writes stays in the file.
+
+        `mvm_off`: what follows when the managing VM powers off. "stay": its guests go on, and it may be booted
         again; "end": all VMs stop and the machine powers off; "restart": all VMs stop and the machine begins again,
         as by a reset hypercall."""
         self._mvm_off = mvm_off
+        self._log = hooks.log
         self._disks: list[Disk] = []
+        self._syncs: DiskSync | None = None
         self._seeds = 0
         self._repeatable = clock.name == "virtual"
         self.machine = Machine(
@@ -84,10 +98,13 @@ class ShyperMachine:
         machine, cpu = self.machine, Cpu()
         if mvm_disk:
 
-            def report(line: str) -> None:
-                hooks.log(f"warning: the managing VM's disk: {line}")
-
-            machine.board.connect(0, board_disk(self._open(mvm_disk), machine, report))
+            disk = self._open(mvm_disk, keep_mvm_disk)
+            if disk.read_only:
+                self._report("it cannot be written, so the managing VM cannot change it")
+            elif keep_mvm_disk:
+                self._syncs = DiskSync(disk.flush)
+            post = None if self._repeatable else machine.post
+            machine.board.connect(0, board_disk(disk, machine, self._report, self._syncs, post))
         machine.board.connect(VIRTIO_SLOTS - 1, Entropy(self._seed))
         tree = virt_tree(harts=HARTS, ram_size=MEMORY, isa=cpu.isa, mmu_type=cpu.mmu_type)
         self.platform = Platform(
@@ -120,17 +137,31 @@ class ShyperMachine:
 
     def run(self) -> None:
         """Runs until `stop` or until the machine powers off; may be called again."""
-        self.platform.disks.set_patient(True)
+        self._set_patient(True)
         self.machine.run()
 
     def stop(self) -> None:
         """Makes `run` return, also from waiting for the host's disk. Any thread may call it."""
         self.machine.stop()
-        self.platform.disks.set_patient(False)
+        self._set_patient(False)
+
+    def _set_patient(self, patient: bool) -> None:
+        """Whether the machine may wait for the host's disk."""
+        self.platform.disks.set_patient(patient)
+        if self._syncs is not None:
+            self._syncs.set_patient(patient)
+
+    def _report(self, line: str) -> None:
+        self._log(f"warning: the managing VM's disk: {line}")
 
     def close(self) -> None:
         """Closes the disks, when everything is stored."""
         self.platform.disks.close(self.platform.log)
+        if self._syncs is not None:
+            try:
+                self._syncs.close()
+            except OSError as error:
+                self._report(f"what was written may be lost: {error.strerror or error}")
         for disk in self._disks:
             disk.close()
 
@@ -148,9 +179,9 @@ class ShyperMachine:
     def _reset(self, kind: ResetType, reason: int) -> None:
         self.machine.power_off("poweroff" if kind is ResetType.SHUTDOWN else "reset", reason)
 
-    def _open(self, path: Path) -> Disk:
+    def _open(self, path: Path, keep: bool = False) -> Disk:
         try:
-            disk = Overlay(RawFile(path, read_only=True))
+            disk: Disk = RawFile(path) if keep else Overlay(RawFile(path, read_only=True))
         except DiskError as error:
             raise EngineError("disk", str(error)) from None
         self._disks.append(disk)

@@ -93,7 +93,8 @@ class Workstation:
         hooks = Hooks(self._console_output, self._changed, log_line)
         clock = VirtualClock() if self._options.clock == "virtual" else WallClock()
         off = self._options.mvm_off
-        self._built = ShyperMachine(clock, core, hooks, plan.mvm.disk, plan.guest_disk, mvm_off=off)
+        disk, keep = plan.mvm.disk, plan.mvm.keep_disk
+        self._built = ShyperMachine(clock, core, hooks, disk, plan.guest_disk, mvm_off=off, keep_mvm_disk=keep)
         self._vms = VmControl(self._manager, self.machine.now, lambda vm: vm in self.consoles)
         self._built.platform.describe = self._describe
         self._system = SystemControl(self._vms, self.machine.post)

@@ -73,6 +73,9 @@ class EngineOptions:
     * `mvm`: JSON file of the managing VM; None: the built-in configuration
     * `vms`: JSON files of the guest VMs; None: the sample that fits the built-in managing VM;
       none beside an `mvm`
+    * `mvm_disk`: image of the managing VM's disk; None: the user's own copy of the installed one, or with `snapshot`
+      the installed one itself
+    * `snapshot`: what the managing VM writes to its disk ends with the engine
     * `clock`: "virtual" (time follows retired instructions, runs repeat exactly) or "wall"
     * `daemon`: JSON file of the mediated disks (`{"mediated": [...]}`) that the engine serves to the guests, and what
       they write stays; None: copies on write of the installed image
@@ -85,6 +88,8 @@ class EngineOptions:
     embedded: bool = False
     mvm: str | None = None
     vms: list[str] | None = None
+    mvm_disk: str | None = None
+    snapshot: bool = False
     daemon: str | None = None
     mvm_off: str = "stay"
     clock: str = "wall"

@@ -19,6 +19,18 @@ from shyper_tui.widgets.console_view import ConsoleView
 from shyper_tui.widgets.pane import Pane
 from shyper_tui.widgets.states import VM_GLYPHS
 
+FIRST_STEPS = """\
+No guest VM yet. In the managing VM (login root, password root):
+
+  insmod shyper_riscv64.ko
+  chmod +x shyper
+  ./shyper system daemon mediated-cfg.json &
+  ./shyper vm config vm1_config_riscv.json
+  ./shyper vm boot 1
+
+Its console appears here. docs/guide.md explains each step. F5 edits a configuration and starts a VM without the shell.\
+"""
+
 
 class ConsolePane(Pane):
     """Consoles of the MVM (`mvm`), of the guests (`guests`) or of all VMs (`all`), one at a time; the frame names
@@ -87,7 +99,9 @@ scrolled up.
             return "the engine has ended"
         if not session.vms:
             return session.progress
-        return "no guest VM yet: F5 edits a configuration and starts one"
+        if session.status is None or session.status.embedded:
+            return "no guest VM yet: F5 edits a configuration and starts one"
+        return FIRST_STEPS
 
     def show_vm(self, vm: int) -> bool:
         """Show this VM's console, if the pane takes it."""

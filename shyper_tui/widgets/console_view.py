@@ -197,10 +197,14 @@ class ConsoleView(Widget, can_focus=True):
         return strips
 
     def _placeholder(self, crop: Region, maker: StripMaker) -> list[Strip]:
-        """What is going on while there is no console yet, in the middle."""
+        """What is going on while there is no console yet, in the middle; its lines begin below each other."""
         blank = Strip.blank(self.size.width, self.rich_style)
         strips = [blank] * crop.height
-        lines = textwrap.wrap(self.placeholder, max(1, self.size.width - 2))
+        room = max(1, self.size.width - 2)
+        lines = [line for given in self.placeholder.split("\n") for line in textwrap.wrap(given, room) or [""]]
+        if "\n" in self.placeholder:
+            widest = max(map(len, lines))
+            lines = [line.ljust(widest) for line in lines]
         for y, line in enumerate(lines, (self.size.height - len(lines)) // 2 - crop.y):
             if 0 <= y < crop.height:
                 text = line.center(self.size.width)

@@ -20,7 +20,7 @@ TYPES = {0: "linux", 1: "bare-metal", 2: "rtos"}
 
 
 def vm_row(vm: VmInfo) -> Row:
-    """One line of the list."""
+    """One line of the list; where there is nothing to say, it ends with the file that the VM was made from."""
     role = VM_ROLES.get(vm.state, "text")
     lead: Row = (
         (f" {VM_GLYPHS.get(vm.state, '?')} ", role),
@@ -37,7 +37,7 @@ def vm_row(vm: VmInfo) -> Row:
         (f"{vm.vcpus} vCPU{'s' if vm.vcpus != 1 else ' '} on {span(vm.cores):<5} ", "text"),
         (f"{size(vm.memory):>9}  ", "text"),
         (f"{TYPES.get(vm.type, vm.type):<10} ", "label"),
-        (vm.message, "label"),
+        (vm.message or clipped(vm.file.rpartition("/")[2], 32), "label"),
     )
 
 

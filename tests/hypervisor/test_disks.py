@@ -217,8 +217,8 @@ def test_a_file_that_cannot_be_used_keeps_its_place_and_says_why(tmp_path: Path)
     disks = MediatedDisks()
     assert [disks.offer(name, tmp_path / name, writable=True) for name in names[:3]] == [0, 1, 2]
     assert [disks.offer(f"again/{name}", tmp_path / name, writable=True) for name in names[3:]] == [3, 4, 5, 6, 7]
-    reasons = ["No such file", "not even one sector", "", "another disk of this machine uses it", "it is a qcow2 disk container"]
-    reasons += ["it is a pipe", "it is a directory", ""]
+    reasons = ["No such file", "not even one sector", "", "another disk of this machine uses it"]
+    reasons += ["it is a qcow2 disk container", "it is a pipe", "it is a directory", ""]
     for entry, reason in zip(disks.disks, reasons, strict=True):
         assert reason in entry.problem
         assert bool(reason) == bool(entry.problem)

@@ -20,6 +20,7 @@ from shyper_tui.screens.dialogs import Choice
 from shyper_tui.screens.faults import Faults
 from shyper_tui.screens.help import Help
 from shyper_tui.widgets.config_editor import ConfigPane
+from shyper_tui.widgets.console_pane import ConsolePane
 from shyper_tui.widgets.plic import PlicPane
 from shyper_tui.widgets.vcpus import VcpusPane
 from shyper_tui.widgets.vm_list import VmListPane
@@ -587,3 +588,31 @@ async def test_looking_around_after_the_end(desk: Desk) -> None:
     await desk.key("P")
     await desk.until(lambda: desk.screen.current == "plic")
     assert desk.screen.query(PlicPane).first().snapshot is None
+
+
+# --- a managing VM that is alone -----------------------------------------------------------------------
+
+
+def shown_by(pane: ConsolePane) -> str:
+    """What the pane's view paints."""
+    return "\n".join(strip.text.rstrip() for strip in pane.view.render_lines(pane.view.size.region))
+
+
+async def test_a_linux_that_is_alone_shows_how_a_guest_is_made(desk: Desk) -> None:
+    for vm in list(desk.engine.vm.vms):
+        if vm:
+            del desk.engine.vm.vms[vm]
+    pane = desk.console(1)
+    await desk.until(lambda: pane.current is None and "insmod shyper_riscv64.ko" in shown_by(pane))
+    lines = shown_by(pane).splitlines()
+    first = next(number for number, line in enumerate(lines) if "insmod" in line)
+    column = lines[first].index("insmod")
+    commands = ["insmod ", "chmod +x shyper", "./shyper system daemon ", "./shyper vm config ", "./shyper vm boot 1"]
+    found = zip(lines[first:], commands, strict=False)
+    assert [line[column:].startswith(command) for line, command in found] == [True] * 5
+
+
+async def test_a_vm_that_the_managing_vm_makes_appears_with_its_file(desk: Desk) -> None:
+    made = replace(desk.engine.vm.vms[1], id=3, name="of-mvm", file="/root/vm1_config_riscv.json")
+    desk.engine.vm.vms[3] = made
+    await desk.until(lambda: "vm1_config_riscv.json" in str(desk.screen.query_one(VmListPane).table.rows))
