@@ -127,7 +127,7 @@ def test_nothing_to_run_and_a_disk_that_is_none(tmp_path: Path) -> None:
     assert (result.returncode, "not even one sector" in result.stderr) == (1, True)
     image.write_bytes(bytes(512))
     result = machine("--kernel", str(kernel), "--drive", str(image), "--drive", str(image))
-    assert (result.returncode, "another disk of this one" in result.stderr) == (1, True)
+    assert (result.returncode, "another disk of this machine uses it" in result.stderr) == (1, True)
 
 
 def test_places_leave_room_for_the_kernel() -> None:
