@@ -39,6 +39,13 @@ COMMON_FLAGS = [
     *("-Wall", "-Wextra", "-Werror", "-Wno-main", "-Wno-main-return-type"),
     *("-Wl,--gc-sections", "-Wl,--build-id=none"),
 ]
+HOSTED_FLAGS = [
+    *("-target", "riscv64-linux-musl", "-static", "-std=gnu11", "-Os", "-s", "-D_GNU_SOURCE"),
+    *("-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"),
+    *("-fno-stack-protector", "-fno-sanitize=all", "-fno-ident"),
+    *("-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wl,--gc-sections", "-Wl,--build-id=none"),
+]
+"""A process of Linux with the compiler's own C library (musl) in it."""
 SUPERVISOR_LEVEL = ["-mcpu=baseline_rv64-d-f", "-mabi=lp64"]
 """The embedded guests leave the FPU alone: their trap handler saves integer registers only."""
 MACHINE_LEVEL = ["-mcpu=baseline_rv64"]
@@ -51,6 +58,7 @@ class Program:
     output: str
     sources: tuple[str, ...]
     flags: tuple[str, ...]
+    common: tuple[str, ...] = tuple(COMMON_FLAGS)
 
 
 class BuildError(Exception):
@@ -82,6 +90,15 @@ HYPERVISOR_BENCH = Program(
     (*SUPERVISOR_LEVEL, "-Wl,-T,hypervisor_bench/hypervisor_bench.ld"),
 )
 """S-mode: what a hypervisor's services cost the managing VM."""
+CLI = Program(
+    f"{EMBEDDED}/shyper",
+    tuple(path.relative_to(GUESTS).as_posix() for path in sorted((GUESTS / "linux/cli").glob("*.c"))),
+    (),
+    tuple(HOSTED_FLAGS),
+)
+"""The command of the managing VM's Linux."""
+
+
 def linux(name: str, folder: str) -> Program:
     """A process of Linux, without a C library."""
     return Program(f"{folder}/linux_{name}.elf", ("linux/system.c", f"linux/{name}.c"), (*MACHINE_LEVEL, "-s"))
@@ -98,6 +115,7 @@ def programs() -> list[Program]:
         HYPERVISOR_BENCH,
         linux("bench", PROGRAMS),
         linux("soak", TESTS),
+        CLI,
         *(bench(name, mmu) for name in names for mmu in (False, True)),
     ]
 
@@ -118,7 +136,7 @@ def build(program: Program, root: Path) -> Path:
     output = root / program.output
     output.parent.mkdir(parents=True, exist_ok=True)
     # Relative paths and the folder as working directory: no path of this machine gets into the file.
-    command = [sys.executable, "-m", "ziglang", "cc", *COMMON_FLAGS, f"-ffile-prefix-map={GUESTS}=."]
+    command = [sys.executable, "-m", "ziglang", "cc", *program.common, f"-ffile-prefix-map={GUESTS}=."]
     command += [*program.flags, *program.sources, "-o", str(output)]
     result = subprocess.run(command, cwd=GUESTS, capture_output=True, text=True, check=False, env=os.environ)
     if result.returncode:

@@ -28,8 +28,8 @@ LOAD_ADDRESS = {
 }  # fmt: skip
 FOR_TESTS = {"conformance", "linux_soak"}
 """Programs that do not come with the package."""
-EMBEDDED = {"supervisor", "guest"}
-LINUX = ["linux_bench", "linux_soak"]
+EMBEDDED = {"supervisor", "guest", "shyper"}
+LINUX = ["linux_bench", "linux_soak", "shyper"]
 """Processes of Linux."""
 BENCH = ["coremark_like", "sieve_sort", "memory", "recursion"]
 QEMU = shutil.which("qemu-system-riscv64")
@@ -45,7 +45,7 @@ def elf_name(program: str) -> str:
     if program in FOR_TESTS:
         return f"tests/programs/{program}.elf"
     folder = "images/embedded" if program in EMBEDDED else "bench/programs"
-    return f"shyper_tui/{folder}/{program}.elf"
+    return f"shyper_tui/{folder}/{program}{'' if program == 'shyper' else '.elf'}"
 
 
 @pytest.fixture(scope="module")

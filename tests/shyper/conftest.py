@@ -1,0 +1,50 @@
+"""The managing VM's command, compiled for this host: everything but the kernel module can be tried here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parents[2] / "guests" / "linux" / "cli"
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+@pytest.fixture(scope="session")
+def host_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`shyper` for this host, with every access to memory checked where the compiler can do that."""
+    output = tmp_path_factory.mktemp("host") / "shyper"
+    sources = sorted(map(str, SOURCES.glob("*.c")))
+    flags = ["-std=gnu11", "-O1", "-D_GNU_SOURCE", "-pthread", *sources, "-o", str(output)]
+    if compiler := shutil.which("cc"):
+        for extra in (SANITIZED, []):
+            if not subprocess.run([compiler, *extra, *flags], capture_output=True, check=False).returncode:
+                return output
+    if find_spec("ziglang") is None:
+        pytest.skip("no C compiler is installed")
+    subprocess.run([sys.executable, "-m", "ziglang", "cc", *flags], check=True, env=os.environ)
+    return output
+
+
+class Shyper:
+    """Runs the command in a folder."""
+
+    def __init__(self, command: Path, folder: Path) -> None:
+        self.command, self.folder = command, folder
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {"ASAN_OPTIONS": "detect_leaks=0"}  # a short-lived process gives nothing back
+        return subprocess.run(
+            [self.command, *words], cwd=self.folder, capture_output=True, text=True, check=False, env=environment,
+            timeout=60,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def shyper(host_command: Path, tmp_path: Path) -> Shyper:
+    return Shyper(host_command, tmp_path)
