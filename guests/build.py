@@ -114,6 +114,7 @@ def programs() -> list[Program]:
         guest("hostile", PROGRAMS),
         HYPERVISOR_BENCH,
         linux("bench", PROGRAMS),
+        linux("io_bench", PROGRAMS),
         linux("soak", TESTS),
         CLI,
         *(bench(name, mmu) for name in names for mmu in (False, True)),

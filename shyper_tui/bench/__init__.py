@@ -14,6 +14,8 @@ HYPERVISOR = "hypervisor"
 """What the hypervisor's operations cost: a table of its own."""
 HEAVY = "heavy"
 """Guests that make the host work hard, beside neighbours: a table of its own, made only when it is asked for."""
+GUIDE = "guide"
+"""Disks and networks of the user guide's set-up: a table of its own, made only when it is asked for."""
 NAMES = (
     *(name + suffix for suffix in ("", MMU) for name in PROGRAMS), "linux_boot", "linux_boot_4", "mvm_boot", HYPERVISOR
 )  # fmt: skip

@@ -5,29 +5,27 @@ Every scenario is a process that prints `result NAME OPERATIONS NANOSECONDS` lin
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from shyper_tui.bench.configurations import GUEST, SERIAL, command_line, configuration
 from shyper_tui.bench.launch import Launch, LaunchError, timed
 from shyper_tui.bench.measurements import (
-    COMMAND_LINE,
     FOLDER,
     LINUX_MEMORY,
     MVM_MEMORY,
     UnavailableError,
     linux_files,
     module,
-    mvm_configuration,
 )
 from shyper_tui.bench.operations import OPERATIONS, Cost
 from shyper_tui.bench.qemu import Qemu
 
 DONE = b"BENCH-DONE"
-RUN = "run=linux-bench"
-"""On Linux' command line: what its first process starts when it is ready."""
+PROGRAM = "linux-bench"
+"""What Linux' first process starts when it is ready."""
 PINGS = (
     ("", "-A -w 6"),  # six seconds: the managing VM's kernel tests its cryptography after its start, for some of them
     ("ping", "-A -c 1000"),
@@ -69,9 +67,8 @@ def scenarios(qemu: Qemu | None, folder: Path, complain: Callable[[str], None]) 
     ramdisk = folder / "linux-bench.cpio"
     ramdisk.write_bytes(initrd.read_bytes() + _archive())
     file = folder / "linux-bench.json"
-    line = COMMAND_LINE.replace("run=poweroff", RUN)
-    text = mvm_configuration().replace(json.dumps(COMMAND_LINE), json.dumps(line))
-    file.write_text(text.replace('"images:linux/initramfs-min.cpio"', json.dumps(str(ramdisk))))
+    line = command_line(SERIAL, PROGRAM)
+    file.write_text(configuration("mvm", str(ramdisk), line))
     options = ("--kernel", str(kernel), "--initrd", str(ramdisk), "--append", line, "--smp", "1")
     found += [
         Scenario("linux", "managing_vm", Launch(module("shyper_tui.bench.boot_mvm", str(file), DONE.decode()), DONE)),
@@ -79,7 +76,7 @@ def scenarios(qemu: Qemu | None, folder: Path, complain: Callable[[str], None]) 
     ]
     if qemu is not None:
         found.append(Scenario("linux", "qemu", qemu.linux(kernel, ramdisk, line, 1, MVM_MEMORY, DONE)))
-    found.append(Scenario("ping", "managing_vm", Launch(_ping())))
+    found.append(Scenario("ping", "managing_vm", Launch(_ping(folder))))
     return found
 
 
@@ -126,15 +123,20 @@ def _keep(times: Times, new: Times) -> None:
         times[name] = min(times.get(name, value), value)
 
 
-def _ping() -> tuple[str, ...]:
+def _ping(folder: Path) -> tuple[str, ...]:
     """The managing VM's Linux pings the Linux of the first guest: again as soon as it is answered, then now and then.
 
     The mean counts: a guest's clock follows the host's in small jumps, so that single times say little.
     """
+    vms = []
+    for option, sample, consoles in (("--mvm", "mvm", SERIAL), ("--vm", "linux-guest", GUEST)):
+        file = folder / f"ping-{sample}.json"
+        file.write_text(configuration(sample, "images:linux/initramfs.cpio", command_line(consoles)))
+        vms += [option, str(file)]
     steps = ["--until", "vm0:GUEST-READY", "--until", "vm1:GUEST-READY"]
     for _, options in PINGS:
         steps += ["--send", f"vm0:ping -q {options} 10.0.0.2", "--until", "vm0:round-trip", "--until", "vm0: ms"]
-    return module("shyper_tui.cli", "run", "--headless", "--clock", "wall", "--timeout", "120", *steps)
+    return module("shyper_tui.cli", "run", "--headless", "--clock", "wall", "--timeout", "120", *vms, *steps)
 
 
 def _archive() -> bytes:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from shyper_tui.bench import MMU
+from shyper_tui.bench.configurations import SERIAL, command_line, configuration
 from shyper_tui.bench.launch import Launch
 from shyper_tui.bench.qemu import Qemu
 
 READY = b"GUEST-READY"
 """What Linux's first process prints when its shell is there."""
-INITCALLS = (
-    "jent_mod_init", "load_system_certificate_list", "init_kprobe_trace", "bpf_tcp_ca_kfunc_init",
-    "bpf_dummy_struct_ops_init", "check_unaligned_access_all_cpus", "crypto_kdf108_init",
-)  # fmt: skip
-"""Self-tests and tables of Debian's kernel that take most of a boot's instructions and that nothing here needs."""
-COMMAND_LINE = (
-    f"console=ttyS0 earlycon=sbi initcall_blacklist={','.join(INITCALLS)} cryptomgr.notests quiet run=poweroff"
-)
+COMMAND_LINE = command_line(SERIAL, "poweroff")
 PROGRAM_MEMORY, LINUX_MEMORY, MVM_MEMORY = "128M", "1G", "4G"
 FOLDER = Path(__file__).parent / "programs"
 
@@ -69,24 +62,10 @@ def _linux_boot(name: str, qemu: Qemu | None, harts: int) -> Measurement:
 def _mvm_boot(name: str, qemu: Qemu | None, folder: Path) -> Measurement:
     kernel, initrd, disk = linux_files()
     file = folder / "mvm.json"
-    file.write_text(mvm_configuration())
+    file.write_text(configuration("mvm", "images:linux/initramfs-min.cpio", COMMAND_LINE))
     ours = Launch(module("shyper_tui.bench.boot_mvm", str(file)), READY)
     peer = qemu.linux(kernel, initrd, COMMAND_LINE, 1, MVM_MEMORY, READY, disk) if qemu else None
     return Measurement(name, ours, peer)
-
-
-def mvm_configuration() -> str:
-    """The managing VM's configuration with the smallest initramfs and the trimmed command line."""
-    from shyper_tui import config
-
-    text = config.sample_path("mvm").read_text(encoding="utf-8")
-    sample = config.read_vm(text, "mvm.json").value
-    assert sample is not None
-    changes = {sample.cmdline: COMMAND_LINE, sample.image.ramdisk_filename: "images:linux/initramfs-min.cpio"}
-    for old, new in changes.items():
-        assert text.count(json.dumps(old)) == 1
-        text = text.replace(json.dumps(old), json.dumps(new))
-    return text
 
 
 def linux_files() -> tuple[Path, Path, Path]:

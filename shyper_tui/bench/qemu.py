@@ -26,13 +26,15 @@ class Qemu:
         return Launch((*self._board(1, memory), "-kernel", str(elf)), until)
 
     def linux(
-        self, kernel: Path, initrd: Path, append: str, harts: int, memory: str, until: bytes, drive: Path | None = None
-    ) -> Launch:
-        """A Linux boot with the firmware that comes with QEMU, to a text on the console. The drive stays unchanged."""
+        self, kernel: Path, initrd: Path, append: str, harts: int, memory: str, until: bytes, drive: Path | None = None,
+        keep: bool = False,
+    ) -> Launch:  # fmt: skip
+        """A Linux boot with the firmware that comes with QEMU, to a text on the console. The drive stays unchanged,
+        unless what is written is to be kept."""
         command = [*self._board(harts, memory), "-kernel", str(kernel), "-initrd", str(initrd), "-append", append]
         if drive is not None:
             command += ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-blk-device,drive=disk"]
-            command += ["-drive", f"file={drive},format=raw,if=none,id=disk,snapshot=on"]
+            command += ["-drive", f"file={drive},format=raw,if=none,id=disk{'' if keep else ',snapshot=on'}"]
         return Launch(tuple(command), until)
 
     def _board(self, harts: int, memory: str) -> tuple[str, ...]:

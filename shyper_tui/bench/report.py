@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from shyper_tui.bench import heavy, operations
+from shyper_tui.bench import guide, heavy, operations
 
 Clock = Literal["wall", "cpu"]
 """What is compared: wall time as a user feels it, or processor time, which other load on the host disturbs less."""
@@ -49,11 +49,12 @@ class Report:
     failed: list[Remark] = field(default_factory=list)
     costs: list[operations.Cost] = field(default_factory=list)
     heavy: list[heavy.HeavyResult] = field(default_factory=list)
+    guide: list[guide.GuideResult] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Something was measured and nothing went wrong."""
-        return bool(self.results or self.costs or self.heavy) and not self.failed
+        return bool(self.results or self.costs or self.heavy or self.guide) and not self.failed
 
     @property
     def method(self) -> str:
@@ -64,15 +65,18 @@ class Report:
         """One JSON object; times in seconds."""
         costs = [cost.to_dict() for cost in self.costs]
         guests = heavy.to_dicts(self.heavy)
-        return json.dumps({**asdict(self), "costs": costs, "heavy": guests, "method": self.method}, indent=2)
+        tables = {"costs": costs, "heavy": guests, "guide": guide.to_dicts(self.guide)}
+        return json.dumps({**asdict(self), **tables, "method": self.method}, indent=2)
 
     def table(self) -> str:
         """The results for a person."""
-        parts = [self._speeds()] if self.results or not (self.costs or self.heavy) else []
+        parts = [self._speeds()] if self.results or not (self.costs or self.heavy or self.guide) else []
         if self.costs:
             parts.append(operations.table(self.costs))
         if self.heavy:
             parts.append(heavy.table(self.heavy))
+        if self.guide:
+            parts.append(guide.table(self.guide))
         peer = f"QEMU: {self.qemu}" if self.qemu else "QEMU is not installed: there is nothing to compare with"
         return "\n\n".join(parts) + f"\n{peer}"
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from shyper_tui.bench import HEAVY, HYPERVISOR, heavy, hypervisor
+from shyper_tui.bench import GUIDE, HEAVY, HYPERVISOR, guide, heavy, hypervisor
 from shyper_tui.bench.launch import LaunchError, Timing, timed
 from shyper_tui.bench.measurements import Measurement, UnavailableError, measurement
 from shyper_tui.bench.qemu import Qemu
@@ -36,14 +36,14 @@ def run(
         found: list[Measurement] = []
         wanted = list(names)
         for name in wanted:
-            if name in (HYPERVISOR, HEAVY):
+            if name in (HYPERVISOR, HEAVY, GUIDE):
                 continue
             try:
                 found.append(measurement(name, qemu, Path(folder)))
             except UnavailableError as error:
                 report.skipped.append(Remark(name, str(error)))
                 complain(f"{name} is skipped: {error}")
-        if found or HYPERVISOR in wanted or HEAVY in wanted:
+        if found or {HYPERVISOR, HEAVY, GUIDE} & set(wanted):
             warm_up(progress)
         for what in found:
             try:
@@ -57,6 +57,13 @@ def run(
         if HEAVY in wanted:
             report.heavy, failures = heavy.measure(Path(folder), progress, repeats=repeats)
             report.failed += [Remark(HEAVY, sentence) for sentence in failures]
+        if GUIDE in wanted:
+            try:
+                report.guide, failures = guide.measure(qemu, Path(folder), repeats, progress, complain)
+                report.failed += [Remark(GUIDE, sentence) for sentence in failures]
+            except UnavailableError as error:
+                report.skipped.append(Remark(GUIDE, str(error)))
+                complain(f"{GUIDE} is skipped: {error}")
     return report
 
 

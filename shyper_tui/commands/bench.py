@@ -6,14 +6,14 @@ from typing import Literal
 
 import click
 
-from shyper_tui.bench import HEAVY, NAMES
+from shyper_tui.bench import GUIDE, HEAVY, NAMES
 from shyper_tui.commands.output import echo
 
 
 @click.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output instead of a table.")
 @click.option(
-    "--only", "names", metavar="NAME", multiple=True, type=click.Choice((*NAMES, HEAVY)),
+    "--only", "names", metavar="NAME", multiple=True, type=click.Choice((*NAMES, HEAVY, GUIDE)),
     help="Only this measurement; may be given several times.",
 )  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1, 99), default=3, show_default=True, help="Runs of either side.")
@@ -39,6 +39,8 @@ def command(
     hypervisor                                  microseconds of single operations inside the managing VM, with goals
     heavy                                       guests that make the host work hard: what their neighbours keep,
                                                 answers of the engine, its memory; only with --only heavy
+    guide                                       disks and networks of the user guide's set-up, beside QEMU's; only
+                                                with --only guide
 
     Exit status 1 when a measurement failed or nothing could be measured.
     """

@@ -14,6 +14,9 @@ import pytest
 
 from shyper_tui import config
 from shyper_tui.bench import HYPERVISOR, NAMES, heavy, session
+from shyper_tui.bench.configurations import configuration
+from shyper_tui.bench.guide import QUANTITIES, GuideResult
+from shyper_tui.bench.guide_scenarios import figures
 from shyper_tui.bench.launch import Launch, LaunchError, timed
 from shyper_tui.bench.measurements import (
     COMMAND_LINE,
@@ -21,7 +24,6 @@ from shyper_tui.bench.measurements import (
     Measurement,
     UnavailableError,
     measurement,
-    mvm_configuration,
     program,
 )
 from shyper_tui.bench.qemu import find_qemu
@@ -164,13 +166,27 @@ def test_a_heavy_guest_that_takes_too_much_misses_its_goals() -> None:
 
 
 def test_the_managing_vm_is_the_sample_with_a_short_boot() -> None:
-    reading = config.read_vm(mvm_configuration(), "mvm.json")
+    reading = config.read_vm(configuration("mvm", "images:linux/initramfs-min.cpio", COMMAND_LINE), "mvm.json")
     sample = config.read_vm(config.sample_path("mvm").read_text(), "mvm.json").value
     assert reading.value is not None
     assert sample is not None
     assert reading.value.cmdline == COMMAND_LINE
     assert reading.value.image.ramdisk_filename == "images:linux/initramfs-min.cpio"
     assert (reading.value.memory, reading.value.cpu) == (sample.memory, sample.cpu)
+
+
+def test_what_the_guide_carries_is_compared_in_the_right_direction() -> None:
+    found = figures("result engine_read 2000000 1000000\r\nresult engine_round_trip 500 50000000\nresult x")
+    assert found == {"engine_read": 2000.0, "engine_round_trip": 100.0}
+    by_name = {row.name: row for row in QUANTITIES}
+    faster = GuideResult(by_name["engine_read"], 2000.0, 1000.0)
+    slower = GuideResult(by_name["engine_round_trip"], 100.0, 50.0)
+    alone = GuideResult(by_name["mvm_gvm_send"], None, None)
+    assert [result.ratio for result in (faster, slower, alone)] == [2.0, 0.5, None]
+    report = Report(None, 1, guide=[faster, slower, alone])
+    assert report.ok
+    assert json.loads(report.to_json())["guide"][1]["ratio"] == 0.5
+    assert "2,000 MB/s" in report.table()
 
 
 def test_the_table_shows_what_is_known() -> None:
