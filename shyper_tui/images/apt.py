@@ -1,4 +1,4 @@
-"""Downloads Debian riscv64 packages with the host's own apt, in a private configuration.
+"""Downloads packages, Debian's for riscv64 above all, with the host's own apt, in a private configuration.
 
 Nothing is installed and the host's package state is neither read nor written: lists, caches and status lie in a private
 folder. apt verifies the archive's signature with the Debian keyring, and every package by the hash in the signed index.
@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,14 @@ class AptError(Exception):
 class PrivateApt:
     """apt for one suite of one mirror with its state in `folder` (made when missing)."""
 
-    def __init__(self, folder: Path, mirror: Mirror, suite: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mirror: Mirror,
+        suite: str,
+        components: Sequence[str] = ("main",),
+        architecture: str = "riscv64",
+    ) -> None:
         if shutil.which("apt-get") is None or not _HELPER.exists():
             raise ImageError(
                 "This system has no apt, which downloads and verifies Debian's packages.",
@@ -67,8 +74,9 @@ class PrivateApt:
         for name in ("lists/partial", "cache/archives/partial", "state"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()
-        (folder / "sources.list").write_text(f"deb [signed-by={mirror.keyring}] {mirror.uri} {suite} main\n")
-        self._configuration.write_text(_configuration(folder))
+        keyring = f"[signed-by={mirror.keyring}] " if mirror.keyring else ""
+        (folder / "sources.list").write_text(f"deb {keyring}{mirror.uri} {suite} {' '.join(components)}\n")
+        self._configuration.write_text(_configuration(folder, architecture))
 
     def update(self, progress: Progress) -> None:
         """Fetch and verify the index of the suite."""
@@ -164,7 +172,7 @@ def _watch(reader: int, on_percent: Callable[[int], None] | None) -> None:
                 on_percent(percent)
 
 
-def _configuration(folder: Path) -> str:
+def _configuration(folder: Path, architecture: str) -> str:
     """A configuration read after the host's own, so that proxies keep working but its hooks and state do not."""
     return f"""\
 #clear APT::Update::Pre-Invoke;
@@ -173,8 +181,8 @@ def _configuration(folder: Path) -> str:
 #clear DPkg::Post-Invoke;
 #clear APT::Architectures;
 #clear Dir::Etc::sourceparts;
-APT::Architecture "riscv64";
-APT::Architectures {{ "riscv64"; }};
+APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "root";
 APT::Get::AllowUnauthenticated "false";
 Acquire::AllowInsecureRepositories "false";

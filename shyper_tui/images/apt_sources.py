@@ -31,10 +31,19 @@ class AptSource:
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where to download from, and the keyring file that its signatures are checked with."""
+    """Where to download from, and the keyring file that its signatures are checked with; without one, apt's own."""
 
     uri: str
     keyring: str
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The archive that the host's own release comes from."""
+
+    mirror: Mirror
+    suite: str
+    components: tuple[str, ...]
 
 
 def parse_list(text: str) -> Iterator[AptSource]:
@@ -94,6 +103,26 @@ def find_mirror(sources: list[AptSource], keyrings: Path = Path("/usr/share/keyr
     raise ImageError(
         "This host's apt has no Debian archive among its sources.",
         "Name a Debian mirror with --mirror URL, or give your own kernel and initramfs files in the configuration.",
+    )
+
+
+def host_archive(sources: list[AptSource], os_release: Path = Path("/etc/os-release")) -> Archive:
+    """The archive with the packages of the host's release, Debian's or Ubuntu's. Raises ImageError."""
+    try:
+        names = re.findall(r'^VERSION_CODENAME="?([^"\n]+)"?$', os_release.read_text(), re.MULTILINE)
+    except OSError:
+        names = []
+    usable = [
+        source
+        for source in sources
+        if "main" in source.components and "security" not in source.uri and not source.uri.startswith("cdrom:")
+    ]
+    named = [source for source in usable if source.suite.rstrip("/") in names]
+    for source in named or [source for source in usable if source.suite.rstrip("/") in _SUITES]:
+        components = tuple(name for name in ("main", "universe") if name in source.components)
+        return Archive(Mirror(source.uri, source.signed_by), source.suite, components)
+    raise ImageError(
+        "This host's apt has no archive of its own release among its sources.", "Install a compiler for riscv64."
     )
 
 

@@ -1,0 +1,144 @@
+"""The parts of Debian's and Ubuntu's riscv64 cross compiler that building needs, fetched with the host's own apt.
+
+They come from the host's own release, so that they run with its C library: gcc's compiler proper (`cc1`), the GNU
+assembler and linker, and their shared libraries; together about a tenth of what the packages would take installed with
+all they depend on. Nothing is installed: the packages are unpacked into the user's cache.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import store
+from .apt import AptError, PrivateApt, Progress
+from .apt_sources import Archive, host_archive, read_host_sources
+from .errors import ImageError
+
+_COMPILER = "gcc-riscv64-linux-gnu"
+_BINUTILS = "binutils-riscv64-linux-gnu"
+_COMPILER_PROPER = re.compile(r"cpp(-[\d.]+)?-riscv64-linux-gnu")
+_LIBRARY = re.compile(r"lib.*|zlib1g")
+_PROGRAMS = {
+    "cc1": "usr/lib*/**/cc1",
+    "as": "usr/bin/riscv64-linux-gnu-as",
+    "ld": "usr/bin/riscv64-linux-gnu-ld.bfd",
+}
+"""Name here → where a package has it."""
+_OF_THE_HOST = {"libc6", "libgcc-s1"}
+"""The C library must be the host's; the loader is part of it."""
+
+
+@dataclass(frozen=True)
+class FetchedCompiler:
+    """Paths of the programs, and the folder with their shared libraries."""
+
+    cc1: Path
+    assembler: Path
+    linker: Path
+    libraries: Path
+
+    @classmethod
+    def below(cls, folder: Path) -> FetchedCompiler:
+        return cls(folder / "cc1", folder / "as", folder / "ld", folder / "lib")
+
+    @property
+    def complete(self) -> bool:
+        return all(path.is_file() for path in (self.cc1, self.assembler, self.linker)) and self.libraries.is_dir()
+
+
+def fetched_compiler(progress: Progress, archive: Archive | None = None) -> FetchedCompiler:
+    """The compiler in the cache, downloaded when it is not there; `archive`: from there instead of where the host's
+    release comes from. Raises ImageError."""
+    architecture = _host_architecture()
+    archive = archive or host_archive(read_host_sources())
+    folder = store.cache_folder() / "compiler" / f"{archive.suite.replace('/', '-')}-{architecture}"
+    found = FetchedCompiler.below(folder)
+    if found.complete:
+        return found
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as name:
+        new = Path(name)
+        apt = PrivateApt(new / "apt", archive.mirror, archive.suite, archive.components, architecture)
+        try:
+            packages = _download(apt, progress)
+        except AptError as error:
+            raise ImageError(
+                f"The cross compiler cannot be downloaded from {archive.mirror.uri}: {error}.",
+                "Check the network, or install a compiler for riscv64.",
+            ) from error
+        unpacked = new / "unpacked"
+        for package in packages:
+            _unpack(package, unpacked)
+        _collect(unpacked, new / "compiler")
+        shutil.rmtree(folder, ignore_errors=True)
+        (new / "compiler").rename(folder)
+    return found
+
+
+def _host_architecture() -> str:
+    if shutil.which("dpkg") is None:
+        raise ImageError("dpkg is not installed.", "Install a compiler for riscv64.")
+    return subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _download(apt: PrivateApt, progress: Progress) -> list[Path]:
+    apt.update(progress)
+    packages = apt.locate(sorted(_needed(apt)))
+    total = sum(package.size for package in packages)
+    before = 0
+    files: list[Path] = []
+    for package in packages:
+        target = apt.folder / package.file_name
+        start, text = before, f"downloading {package.name}"
+        apt.download(package, target, lambda done, start=start, text=text: progress(text, start + done, total))  # type: ignore[misc]
+        before += package.size
+        files.append(target)
+    return files
+
+
+def _needed(apt: PrivateApt) -> set[str]:
+    """The compiler's current version by what its meta package depends on, the binutils, and their libraries."""
+    found = {_BINUTILS}
+    waiting = [_COMPILER, _BINUTILS]
+    while waiting:
+        for name in apt.dependencies(waiting.pop()):
+            if name in found or name in _OF_THE_HOST:
+                continue
+            if _COMPILER_PROPER.fullmatch(name) or (_LIBRARY.fullmatch(name) and "-cross" not in name):
+                found.add(name)
+                waiting.append(name)
+    return found
+
+
+def _unpack(package: Path, folder: Path) -> None:
+    done = subprocess.run(["dpkg-deb", "-x", package, folder], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ImageError(f"{package.name} cannot be unpacked: {done.stderr.strip()}.", "Fetch it again.")
+
+
+def _collect(unpacked: Path, target: Path) -> None:
+    """Keep the programs and the shared libraries."""
+    libraries = target / "lib"
+    libraries.mkdir(parents=True)
+    for name, pattern in _PROGRAMS.items():
+        for path in unpacked.glob(pattern):
+            shutil.copy2(path, target / name)
+    for path in _shared_libraries(unpacked):
+        leads_beside = path.is_symlink() and "/" not in os.readlink(path)
+        shutil.copy2(path, libraries / path.name, follow_symlinks=not leads_beside)
+    if not FetchedCompiler.below(target).complete:
+        raise ImageError("The packages of the cross compiler lack one of its programs.", "Install one yourself.")
+
+
+def _shared_libraries(unpacked: Path) -> Iterator[Path]:
+    """Every name of every shared library."""
+    for folder in ("lib", "usr/lib"):
+        yield from (path for path in (unpacked / folder).glob("**/*.so.*") if path.is_file())
+        yield from (path for path in (unpacked / folder).glob("**/*-riscv64.so") if path.is_file())
