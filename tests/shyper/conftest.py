@@ -6,10 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from shyper_tui import images
+from shyper_tui.engine.hypervisor.vm import VmState
+
+from .linux_station import LinuxStation
 
 SOURCES = Path(__file__).parents[2] / "guests" / "linux" / "cli"
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -48,3 +54,40 @@ class Shyper:
 @pytest.fixture
 def shyper(host_command: Path, tmp_path: Path) -> Shyper:
     return Shyper(host_command, tmp_path)
+
+
+def module_path() -> Path | None:
+    """The kernel module for the images' kernel."""
+    if named := os.environ.get("SHYPER_MODULE"):
+        return Path(named)
+    try:
+        path = images.path("linux/shyper_riscv64.ko")
+    except images.ImageError:
+        return None
+    return path if path.is_file() else None
+
+
+@pytest.fixture(scope="module")
+def booted() -> Iterator[LinuxStation]:
+    module = module_path()
+    if images.linux_images() is None or module is None:
+        pytest.skip("needs the Linux images with their kernel module: shyper-tui images fetch")
+    station = LinuxStation(module)
+    station.boot()
+    assert station("insmod shyper_riscv64.ko; mkdir /files; cp * /files") == " => 0"
+    yield station
+    station.close()
+
+
+@pytest.fixture
+def station(booted: LinuxStation) -> Iterator[LinuxStation]:
+    """Linux as managing VM, with the module loaded; no guests, no daemon, and the files that it had at first."""
+    yield booted
+    if booted.manager.vm(0).state is VmState.PENDING:
+        return
+    for vm in [vm for vm in booted.manager.table if vm]:
+        booted.manager.remove(vm)
+    booted("killall -9 shyper 2> /dev/null; umount /mnt 2> /dev/null; rm -rf /root/* /run/shyper; cp /files/* /root")
+    booted("echo 10 > /proc/sys/vm/nr_hugepages; wait; cd /root")
+    booted.built.platform.disks.disks.clear()  # the next test's are others, though some have the same names
+    booted.consoles.clear()

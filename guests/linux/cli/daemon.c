@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -39,7 +38,7 @@ struct daemon {
 /* One daemon at a time: they would have the same indices. The lock ends with the process. */
 static bool lock(void)
 {
-    mkdir(FOLDER, 0755);
+    folder_make();
     int file = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     pid_t holder = file < 0 ? 0 : lock_file(file, true);
     if (holder)

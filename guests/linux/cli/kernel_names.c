@@ -13,6 +13,12 @@
 #define MODULE_HOLDS 31  /* bytes of a name */
 #define DISPLAYED 255
 
+void folder_make(void)
+{
+    mkdir("/run", 0755);
+    mkdir(FOLDER, 0755);
+}
+
 static const char *link_name(uint64_t vm_id, const char *what)
 {
     return formatted(FOLDER "/vm%llu.%s", (unsigned long long)vm_id, what);
@@ -41,7 +47,7 @@ const char *names_set(int driver, uint64_t vm_id, const char *kernel, const char
 {
     struct kernel_name request = {.vm_id = vm_id};
     const char *link = link_name(vm_id, "kernel"), *name = kernel;
-    mkdir(FOLDER, 0755);
+    folder_make();
     bool left = leave(link, kernel);
     leave(link_name(vm_id, "ramdisk"), ramdisk);
     if (strlen(name) > MODULE_HOLDS && left)

@@ -188,7 +188,7 @@ static int run(const struct command *command, char **words)
     if (wrong)
         return wrong;
     int status = command->run(&found);
-    if (fflush(stdout) && !status) {
+    if ((fflush(stdout) || ferror(stdout)) && !status) {
         log_line(LEVEL_ERROR, "main", "the output could not be written");
         return FAILED;
     }
