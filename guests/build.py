@@ -116,6 +116,7 @@ def programs() -> list[Program]:
         linux("bench", PROGRAMS),
         linux("io_bench", PROGRAMS),
         linux("soak", TESTS),
+        linux("random_io", TESTS),
         CLI,
         *(bench(name, mmu) for name in names for mmu in (False, True)),
     ]

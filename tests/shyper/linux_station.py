@@ -83,13 +83,14 @@ def configuration(number: int = 1, *, disk: bool = True, **changes: Any) -> str:
 class LinuxStation:
     """The machine; call it with a line for the managing VM's shell."""
 
-    def __init__(self, module: Path, files: dict[str, bytes] | None = None) -> None:
+    def __init__(self, module: Path, files: dict[str, bytes] | None = None, disk: Path | None = None) -> None:
+        """`files`: more files of `/root`; `disk`: the managing VM's, at /mnt."""
         linux = images.linux_images()
         assert linux is not None
         self.consoles: dict[int, bytearray] = defaultdict(bytearray)
         self.log: list[str] = []
         hooks = Hooks(self._output, lambda: None, self.log.append)
-        self.built = ShyperMachine(VirtualClock(CYCLES_PER_TICK), program(), hooks, None, None)
+        self.built = ShyperMachine(VirtualClock(CYCLES_PER_TICK), program(), hooks, disk, None)
         self.machine, self.manager = self.built.machine, self.built.hypervisor.manager
         self.built.platform.describe = VmControl(self.manager, self.machine.now, lambda vm: True).default_config
         archive = CpioArchive()
