@@ -186,6 +186,14 @@ def test_hopeless_files_end_in_one_sentence(shyper: Shyper, text: str, message: 
     assert "Add vm failed: vm.json:" in lines[0]
 
 
+def test_an_error_is_told_behind_any_number_of_warnings(files: Shyper) -> None:
+    text = GUIDE.replace('"name": "guest-os-1",', ",".join(f'"key{number}": 1' for number in range(100)) + ",")
+    (files.folder / "vm.json").write_text(text)
+    done = files("vm", "config", "vm.json")
+    assert done.stderr.count("warning[unknown-key]") == 19
+    assert 'The file has no key "name".' in done.stderr
+
+
 def test_texts_of_a_file_do_not_steer_the_terminal(shyper: Shyper) -> None:
     text = GUIDE.replace("VM_T_LINUX", "\\u001b]0;title\\u0007\\u009b2J")
     (shyper.folder / "vm.json").write_text(text)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from shyper_tui import images
+from shyper_tui.engine.board.virtio.block import Block, RequestType
 from shyper_tui.images.cpio import CpioArchive
 
 from .conftest import module_path
-from .linux_station import LinuxStation, configuration
+from .linux_station import LinuxStation, configuration, plain
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "linux_random_io.elf"
 MANY = int(os.environ.get("SHYPER_RANDOM_IO", "5000"))
@@ -99,6 +100,22 @@ def test_a_disk_that_stands_still_stops_nobody_else(station: LinuxStation) -> No
     assert result(station, 1, first)[2:] == (0, 0)
 
 
+def flushes(station: LinuxStation) -> int:
+    """How often the managing VM's own disk was asked to store everything for good."""
+    backend = station.machine.board.slots[0].backend
+    assert isinstance(backend, Block)
+    return backend.requests[RequestType.FLUSH]
+
+
+def test_a_flush_of_the_guest_reaches_the_disk_below(station: LinuxStation) -> None:
+    assert station("sync") == " => 0"
+    for command, expected in (("conv=notrunc", False), ("conv=notrunc,fsync", True)):
+        before, start = flushes(station), len(station.consoles[1])
+        station.type(1, f"dd if=/dev/zero of=/dev/vda bs=4k count=4 oflag=direct {command}; echo do''ne\r")
+        station.until(1, rb"\ndone\r\n", start)
+        assert (flushes(station) > before) is expected
+
+
 def test_without_a_daemon_requests_end_with_errors_and_go_on_with_the_next_one(station: LinuxStation) -> None:
     start = begin(station, 1, FEW)
     station.until(1, b"random_io at 250\r", start)
@@ -108,3 +125,15 @@ def test_without_a_daemon_requests_end_with_errors_and_go_on_with_the_next_one(s
     assert errors > 0
     assert b"I/O error, dev vda" in station.consoles[1][start:]
     assert result(station, 1, begin(station, 1, 250))[2:] == (0, 0)
+
+
+def test_a_block_device_is_served_unless_it_is_mounted(station: LinuxStation) -> None:
+    station("./shyper vm remove 1; ./shyper vm remove 2; killall shyper; wait")
+    station.write("device.json", '{"mediated": ["/dev/vda"]}')
+    shown = plain(station("./shyper system daemon device.json"))
+    assert "Add mediated disk /dev/vda failed: it is mounted or otherwise in use here; unmount it first\n" in shown
+    assert shown.endswith("No disk of device.json can be served\n => 1")
+    station("umount /mnt; ./shyper system daemon device.json 2> log &")
+    sectors = int(station("cat /sys/block/vda/size").split()[0])
+    assert station.log_of_daemon("MEDBLK") == f"[INFO  shyper_cli_rust::daemon] MEDBLK0: /dev/vda, {sectors} sectors\n"
+    assert station("mount -t ext4 /dev/vda /mnt 2> /dev/null").endswith(" => 255")

@@ -146,6 +146,17 @@ def test_a_large_kernel_arrives_as_it_is(station: LinuxStation, huge_pages: int)
     assert any(data[:200])
 
 
+def test_ctrl_c_takes_back_a_vm_that_is_being_made(station: LinuxStation) -> None:
+    assert station("echo 0 > /proc/sys/vm/nr_hugepages; truncate -s 50M large") == " => 0"
+    station.write("large.json", configuration(disk=False, image_kernel_filename="large"))
+    start = len(station.consoles[0])
+    station.type(0, "./shyper vm config large.json\r")
+    station.until(0, b"Send VM .1. config successfully", start)
+    station.type(0, "\x03")
+    station.until(0, rb"Add vm failed: [^\n]*it was interrupted\r\n", start)
+    assert station("./shyper vm list") == MANAGING + " => 0"
+
+
 def test_ramdisk_and_overlay_are_uploaded_too(station: LinuxStation) -> None:
     assert station("head -c 3000000 /dev/urandom > ramdisk; head -c 100000 guest.bin > overlay") == " => 0"
     station.write("vm.json", configuration(disk=False, image_ramdisk_filename="ramdisk"))

@@ -242,10 +242,25 @@ static void take_back(int driver, uint64_t vm_id)
         log_error("Failed to delete VM[%llu] config", (unsigned long long)vm_id);
 }
 
+static void interrupt(int number)
+{
+    upload_interrupted = number;
+}
+
+/* Ctrl-C and the like end the upload, and take back what there is of the VM. */
+static void catch_signals(void)
+{
+    const struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
 static int make_vm(const struct vm_config *config, const struct images *images, const char *file)
 {
     int driver = driver_open();
     uint64_t vm_id;
+    catch_signals();
     if (driver < 0) {
         log_error("Add vm failed: Failed to open " DEVICE_NODE ": %s", driver_problem());
         return FAILED;

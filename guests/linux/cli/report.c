@@ -55,12 +55,23 @@ static void place(const struct source *source, size_t offset, unsigned *line, un
     }
 }
 
+/* Where the next finding goes: an error may take the place of a warning. NULL when there are enough. */
+static struct finding *room(struct report *report, bool error)
+{
+    if (report->count < MAX_FINDINGS)
+        return &report->found[report->count++];
+    for (unsigned i = 0; error && i < MAX_FINDINGS; i++)
+        if (!report->found[i].error)
+            return &report->found[i];
+    return NULL;
+}
+
 static void add(struct report *report, bool error, size_t offset, const char *code, const char *text)
 {
+    struct finding *finding = room(report, error);
     report->errors += error;
-    if (report->count == MAX_FINDINGS)
+    if (!finding)
         return;
-    struct finding *finding = &report->found[report->count++];
     const char *where = report->source.name, *kind = error ? "error" : "warning";
     if (report->source.text) { /* else there is no place in it */
         unsigned line, column;

@@ -11,6 +11,8 @@
 
 #define PIECE ((size_t)2 << 20)
 
+volatile sig_atomic_t upload_interrupted;
+
 const char *upload_open(struct upload_file *file, const char *name)
 {
     struct stat status;
@@ -51,6 +53,8 @@ static const char *send(int driver, unsigned number, struct upload *piece, const
 {
     uint64_t start = piece->offset;
     for (size_t done = 0, length; done < size; done += length) {
+        if (upload_interrupted)
+            return "was interrupted";
         piece->buffer_ipa = buffer_address(buffer, done, size - done, &length);
         if (!piece->buffer_ipa)
             return "cannot be sent: where its memory is cannot be known";
