@@ -124,6 +124,17 @@ def test_a_daemons_disks_go_before_the_workstations() -> None:
     assert lab.disks.take(object()) is None
 
 
+def test_disks_of_daemons_are_taken_in_the_order_of_the_last_daemon() -> None:
+    lab = Lab()
+    first, second = (Daemon(lab, number) for number in range(2))
+    first.register()
+    second.register()
+    lab.mvm.reset_devices()
+    second.register()
+    first.register()
+    assert [lab.disks.take(object()), lab.disks.take(object())] == [1, 0]
+
+
 def test_without_a_disk_there_is_scratch_space_and_the_log_says_so() -> None:
     lab = Lab()
     vm = GuestDisk(lab.guest())

@@ -6,9 +6,10 @@ change: a disk whose daemon is gone keeps its place until it is registered again
 registration needs the place and no VM has the disk.
 
 Every mediated block device of a configuration takes a disk of its own, in the order in which the devices are
-configured: the first free one that a daemon has registered, when there is none the first free one of the workstation,
-those of a daemon's file (`offer`) before its own. The VM keeps it until it is removed. It depends on the order of
-configuring alone, not on the VM's id.
+configured: of the free ones that a daemon serves the one that was registered first, so the order is that of the daemon's
+file, whatever an earlier daemon has served; when there is none the first free one of the workstation, those of a
+daemon's file (`offer`) before its own. The VM keeps it until it is removed. It depends on the order of configuring
+alone, not on the VM's id.
 
 A disk of a daemon's file that cannot be served keeps its place, too: whoever would get it is refused, and nobody gets
 the next one instead.
@@ -36,7 +37,8 @@ MAX_DAEMON_DISKS = 64
 @dataclass(slots=True)
 class MediatedDisk:
     """One place in the list. `owner` is whatever took the disk, None while it is free; `named`: a daemon's file names
-    it; `syncs`: how its writes are stored for good, None where a flush is nothing; `problem`: why nobody serves it."""
+    it; `syncs`: how its writes are stored for good, None where a flush is nothing; `problem`: why nobody serves it;
+    `registration`: how many registrations by daemons there were up to its last."""
 
     backing: Disk | DaemonDisk
     name: str
@@ -44,6 +46,7 @@ class MediatedDisk:
     named: bool = False
     syncs: DiskSync | None = None
     problem: str = ""
+    registration: int = 0
 
     @property
     def sectors(self) -> int:
@@ -61,9 +64,9 @@ class MediatedDisk:
         return isinstance(self.backing, DaemonDisk)
 
     @property
-    def rank(self) -> tuple[bool, bool]:
+    def rank(self) -> tuple[bool, bool, int]:
         """The lowest is taken first."""
-        return not self.by_daemon, not self.named
+        return not self.by_daemon, not self.named, self.registration
 
     @property
     def available(self) -> bool:
@@ -77,6 +80,7 @@ class MediatedDisks:
     def __init__(self, disks: Sequence[Disk] = ()) -> None:
         self.disks = [MediatedDisk(disk, f"disk{index}") for index, disk in enumerate(disks)]
         self._opened: list[Disk] = []
+        self._registrations = 0
 
     def offer(self, name: str, path: Path, writable: bool) -> int:
         """Add the raw image file or block device `path` and return its place. `writable`: guests change it for good,
@@ -167,6 +171,8 @@ class MediatedDisks:
             self._append(disk)
         if self._end_registrations not in mvm.resets:
             mvm.resets.append(self._end_registrations)
+        self._registrations += 1
+        next(entry for entry in self.disks if entry.backing is disk).registration = self._registrations
         page.accept(descriptor)
         disk.attach(Registration(mvm, page, cache), descriptor.block_num)
         if cache.scattered:
