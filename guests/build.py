@@ -90,13 +90,18 @@ HYPERVISOR_BENCH = Program(
     (*SUPERVISOR_LEVEL, "-Wl,-T,hypervisor_bench/hypervisor_bench.ld"),
 )
 """S-mode: what a hypervisor's services cost the managing VM."""
-CLI = Program(
-    f"{EMBEDDED}/shyper",
-    tuple(path.relative_to(GUESTS).as_posix() for path in sorted((GUESTS / "linux/cli").glob("*.c"))),
-    (),
-    tuple(HOSTED_FLAGS),
-)
+
+
+def hosted(output: str, folder: str) -> Program:
+    """A process of Linux with a C library: all C files of `folder`."""
+    sources = sorted((GUESTS / folder).glob("*.c"))
+    return Program(output, tuple(path.relative_to(GUESTS).as_posix() for path in sources), (), tuple(HOSTED_FLAGS))
+
+
+CLI = hosted(f"{EMBEDDED}/shyper", "linux/cli")
 """The command of the managing VM's Linux."""
+ABI_TEST = hosted(f"{TESTS}/linux_abi_test.elf", "linux/abi_test")
+"""What tests /dev/shyper."""
 
 
 def linux(name: str, folder: str) -> Program:
@@ -118,6 +123,7 @@ def programs() -> list[Program]:
         linux("soak", TESTS),
         linux("random_io", TESTS),
         CLI,
+        ABI_TEST,
         *(bench(name, mmu) for name in names for mmu in (False, True)),
     ]
 

@@ -159,6 +159,8 @@ static long pin(struct shyper_disk *descriptor, struct disk *disk)
 
     if (!descriptor->cache_va || !descriptor->cache_size || descriptor->cache_size > MAX_CACHE)
         return -EINVAL;
+    if (!access_ok(u64_to_user_ptr(descriptor->cache_va), descriptor->cache_size))
+        return -EFAULT;
     disk->cache_pages = DIV_ROUND_UP(offset + descriptor->cache_size, PAGE_SIZE);
     disk->cache = kvmalloc_array(disk->cache_pages, sizeof(*disk->cache), GFP_KERNEL);
     if (!disk->cache)
