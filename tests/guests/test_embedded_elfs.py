@@ -29,7 +29,7 @@ LOAD_ADDRESS = {
 FOR_TESTS = {"conformance", "linux_soak", "linux_random_io"}
 """Programs that do not come with the package."""
 EMBEDDED = {"supervisor", "guest", "shyper"}
-LINUX = ["linux_bench", "linux_io_bench", "linux_soak", "shyper"]
+LINUX = ["linux_bench", "linux_io_bench", "linux_soak", "linux_random_io", "shyper"]
 """Processes of Linux."""
 BENCH = ["coremark_like", "sieve_sort", "memory", "recursion"]
 QEMU = shutil.which("qemu-system-riscv64")

@@ -6,9 +6,9 @@ change: a disk whose daemon is gone keeps its place until it is registered again
 registration needs the place and no VM has the disk.
 
 Every mediated block device of a configuration takes a disk of its own, in the order in which the devices are
-configured: of the free ones that a daemon serves the one that was registered first, so the order is that of the daemon's
-file, whatever an earlier daemon has served; when there is none the first free one of the workstation, those of a
-daemon's file (`offer`) before its own. The VM keeps it until it is removed. It depends on the order of configuring
+configured: of the free ones that a daemon serves the one that was registered first, so the order is that of the
+daemon's file, whatever an earlier daemon has served; when there is none the first free one of the workstation, those of
+a daemon's file (`offer`) before its own. The VM keeps it until it is removed. It depends on the order of configuring
 alone, not on the VM's id.
 
 A disk of a daemon's file that cannot be served keeps its place, too: whoever would get it is refused, and nobody gets
