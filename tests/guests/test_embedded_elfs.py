@@ -26,10 +26,10 @@ LOAD_ADDRESS = {
     "supervisor": 0x9000_0000, "guest": 0x8020_0000, "conformance": 0x9000_0000, "hostile": 0x8020_0000,
     "hypervisor_bench": 0x9000_0000,
 }  # fmt: skip
-FOR_TESTS = {"conformance", "linux_soak", "linux_random_io"}
+FOR_TESTS = {"conformance", "linux_abi_test", "linux_soak", "linux_random_io"}
 """Programs that do not come with the package."""
 EMBEDDED = {"supervisor", "guest", "shyper"}
-LINUX = ["linux_bench", "linux_io_bench", "linux_soak", "linux_random_io", "shyper"]
+LINUX = ["linux_abi_test", "linux_bench", "linux_io_bench", "linux_soak", "linux_random_io", "shyper"]
 """Processes of Linux."""
 BENCH = ["coremark_like", "sieve_sort", "memory", "recursion"]
 QEMU = shutil.which("qemu-system-riscv64")
