@@ -14,6 +14,9 @@ import pytest
 
 from shyper_tui import images
 from shyper_tui.engine.hypervisor.vm import VmState
+from shyper_tui.images import store
+from shyper_tui.images.driver_build import FILE_NAME, driver_module
+from tests.driver.station import driver_packages
 
 from .linux_station import LinuxStation
 
@@ -56,22 +59,26 @@ def shyper(host_command: Path, tmp_path: Path) -> Shyper:
     return Shyper(host_command, tmp_path)
 
 
-def module_path() -> Path | None:
-    """The kernel module for the images' kernel."""
-    if named := os.environ.get("SHYPER_MODULE"):
-        return Path(named)
+@pytest.fixture(scope="session")
+def module() -> bytes:
+    """The kernel module for the images' kernel: the images' own, or built from the sources now."""
+    linux = images.linux_images()
+    if linux is None:
+        pytest.skip("no Linux images; run `shyper-tui images fetch`")
+    built = store.linux_folder() / FILE_NAME
+    if built.is_file():
+        return built.read_bytes()
+    packages = driver_packages()
+    if not any(package.name.startswith("linux-headers-") for package in packages):
+        pytest.skip("no kernel headers; run `shyper-tui images fetch --refresh`")
     try:
-        path = images.path("linux/shyper_riscv64.ko")
-    except images.ImageError:
-        return None
-    return path if path.is_file() else None
+        return driver_module(linux.release, packages, lambda text, done, total: None)
+    except images.ImageError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
-def booted() -> Iterator[LinuxStation]:
-    module = module_path()
-    if images.linux_images() is None or module is None:
-        pytest.skip("needs the Linux images with their kernel module: shyper-tui images fetch")
+def booted(module: bytes) -> Iterator[LinuxStation]:
     station = LinuxStation(module)
     station.boot()
     assert station("insmod shyper_riscv64.ko; mkdir /files; cp * /files") == " => 0"

@@ -22,6 +22,8 @@ from shyper_tui.images.cpio import CpioArchive
 
 CYCLES_PER_TICK = 10
 RAMDISK = 0xA000_0000
+CMDLINE = "console=ttyS0 audit=0 default_hugepagesz=2M hugepagesz=2M hugepages=10"
+"""Rust-Shyper's, but for the disk: the system is the initramfs."""
 PROMPT, GUEST_PROMPT = b"\nmvm# ", b"gvm# "
 GUEST_BASE = 0x8020_0000
 _STAMP = re.compile(r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
@@ -83,7 +85,7 @@ def configuration(number: int = 1, *, disk: bool = True, **changes: Any) -> str:
 class LinuxStation:
     """The machine; call it with a line for the managing VM's shell."""
 
-    def __init__(self, module: Path, files: dict[str, bytes] | None = None, disk: Path | None = None) -> None:
+    def __init__(self, module: bytes, files: dict[str, bytes] | None = None, disk: Path | None = None) -> None:
         """`files`: more files of `/root`; `disk`: the managing VM's, at /mnt."""
         linux = images.linux_images()
         assert linux is not None
@@ -103,9 +105,10 @@ class LinuxStation:
         }
         for name, data in root.items():
             archive.file(f"root/{name}", data, 0o755 if name == "shyper" else 0o644)
-        archive.file("root/shyper_riscv64.ko", module.read_bytes())
+        archive.file("root/shyper_riscv64.ko", module)
         mvm = mvm_definition()
         mvm.ramdisk_load_ipa = RAMDISK
+        mvm.cmdline = CMDLINE
         self.manager.add(mvm, linux.kernel.read_bytes(), linux.initramfs.read_bytes() + archive.to_bytes())
         self.manager.boot(MVM_ID)
         self.built.power_on()

@@ -11,6 +11,8 @@ from shyper_tui.engine.hypervisor.devices.daemon_disk import DaemonDisk
 
 from .linux_station import LinuxStation, plain
 
+pytestmark = pytest.mark.linux
+
 
 def written(station: LinuxStation, file: str, sector: int) -> str:
     """The text at the start of a sector of an image."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +15,9 @@ from shyper_tui import images
 from shyper_tui.engine.board.virtio.block import Block, RequestType
 from shyper_tui.images.cpio import CpioArchive
 
-from .conftest import module_path
 from .linux_station import LinuxStation, configuration, plain
 
+pytestmark = pytest.mark.linux
 PROGRAM = Path(__file__).parents[1] / "programs" / "linux_random_io.elf"
 MANY = int(os.environ.get("SHYPER_RANDOM_IO", "5000"))
 FEW = 1000
@@ -33,16 +35,19 @@ def guest_configuration(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def station() -> Iterator[LinuxStation]:
+def station(module: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxStation]:
     """Two guests at their shells. The first one's disk is on an ext4 file system, the other's in memory."""
-    linux, module = images.linux_images(), module_path()
-    if linux is None or module is None:
-        pytest.skip("needs the Linux images with their kernel module: shyper-tui images fetch")
+    linux, mke2fs = images.linux_images(), shutil.which("mke2fs", path=f"{os.environ.get('PATH')}:/sbin:/usr/sbin")
+    assert linux is not None
+    if mke2fs is None:
+        pytest.skip("mke2fs is not installed")
+    disk = tmp_path_factory.mktemp("disk") / "disk.ext4"
+    subprocess.run([mke2fs, "-q", "-t", "ext4", str(disk), "32M"], check=True)
     archive = CpioArchive()
     archive.file("bin/random_io", PROGRAM.read_bytes(), 0o755)
     ramdisk = linux.initramfs_min.read_bytes() + archive.to_bytes()
     files = {"Image": linux.kernel.read_bytes(), "initrd": ramdisk}
-    station = LinuxStation(module, files, linux.mvm_disk)
+    station = LinuxStation(module, files, disk)
     station.boot()
     assert station("insmod shyper_riscv64.ko; truncate -s 8M /mnt/a.img b.img") == " => 0"
     station.daemon("/mnt/a.img", "b.img")

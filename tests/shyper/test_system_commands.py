@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from shyper_tui.engine.hypervisor.vm import VmState
 
 from .linux_station import LinuxStation
+
+pytestmark = pytest.mark.linux
 
 
 def test_the_machine_is_tested_started_again_and_turned_off(station: LinuxStation) -> None:
