@@ -9,6 +9,7 @@ from pathlib import Path
 from shyper_tui import images
 from shyper_tui.engine.clock import TICKS_PER_SECOND, VirtualClock
 from shyper_tui.engine.hart.program import program
+from shyper_tui.engine.hypervisor.definition import CpuSpec
 from shyper_tui.engine.hypervisor.mvm import MVM_ID, mvm_definition
 from shyper_tui.engine.shyper_machine import Hooks, ShyperMachine
 from shyper_tui.images import store
@@ -30,7 +31,7 @@ def driver_packages() -> list[Path]:
 class LinuxStation:
     """A booted managing VM with a shell on its console. `files`: path in its root file system → content."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], vcpus: int = 1) -> None:
         linux = images.linux_images()
         assert linux is not None
         self.log: list[str] = []
@@ -45,6 +46,7 @@ class LinuxStation:
         mvm = mvm_definition()
         mvm.cmdline = "console=ttyS0 audit=0 quiet"
         mvm.ramdisk_load_ipa = RAMDISK
+        mvm.cpu = CpuSpec(num=vcpus, allocate_bitmap=(1 << vcpus) - 1, master=0)
         self.manager.add(mvm, linux.kernel.read_bytes(), linux.initramfs_min.read_bytes() + archive.to_bytes())
         self.manager.boot(MVM_ID)
         self.built.power_on()

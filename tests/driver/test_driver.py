@@ -56,8 +56,7 @@ def station(booted: LinuxStation) -> Iterator[LinuxStation]:
     booted.command("rm -f /out*; for i in 0 1 2; do dd if=/dev/zero of=/disk$i bs=512 count=2048 2>/dev/null; done")
     yield booted
     kill_daemons(booted)
-    for vm_id in [vm_id for vm_id in booted.manager.table if vm_id]:
-        booted.manager.remove(vm_id)
+    remove_guests(booted)
     assert "FAIL" not in booted.command("cat /out* 2>/dev/null")
     assert pinned(booted) == 0
 
@@ -84,14 +83,20 @@ def start_daemon(station: LinuxStation, arguments: str, output: str = "/out") ->
     raise AssertionError(bytes(station.shown[start:]).decode())
 
 
-def asking_guest(station: LinuxStation, count: int = 1) -> list[GuestDisk]:
-    """A guest VM with block devices, which this test drives: the VM itself does not run."""
+def asking_guests(station: LinuxStation, count: int = 1) -> list[GuestDisk]:
+    """Guest VMs with a disk each, which this test drives: the VMs themselves do not run."""
     plic = EmulatedDevice("plic@c000000", 0x0C00_0000, 0x60_0000, 0, (), DeviceType.PLIC)
-    names = [f"virtio_blk@{0x1000_1000 + 0x1000 * number:x}" for number in range(count)]
-    devices = [blk(name, 19 + number, 0, SECTORS) for number, name in enumerate(names)]
-    vm_id = station.manager.free_id()
-    vm = station.manager.add(guest(vm_id, 0b0010, 16 << 20, [plic, *devices]), images.embedded("guest"))
-    return [GuestDisk(vm, name) for name in names]
+    disks = []
+    for _ in range(count):
+        definition = guest(station.manager.free_id(), 0b0010, 16 << 20, [plic, blk(sectors=SECTORS)])
+        disks.append(GuestDisk(station.manager.add(definition, images.embedded("guest"))))
+    return disks
+
+
+def remove_guests(station: LinuxStation) -> None:
+    for vm_id in [vm_id for vm_id in station.manager.table if vm_id]:
+        station.manager.remove(vm_id)
+    station.run(0.1)
 
 
 def answer(station: LinuxStation, disk: GuestDisk, limit: float = 10) -> tuple[bytes, int]:
@@ -147,7 +152,7 @@ def test_disks_are_registered_again_by_any_process_and_refused_with_bad_caches(s
 @pytest.mark.parametrize("way", ["once", "poll", "drain badread"])
 def test_a_guest_reads_and_writes_what_a_daemon_serves(station: LinuxStation, way: str) -> None:
     start_daemon(station, f"{way} /disk0")
-    (disk,) = asking_guest(station)
+    (disk,) = asking_guests(station)
     data = pattern(1, 300)  # more than the daemon's cache
     disk.ask(OUT, 7, data)
     assert answer(station, disk) == (b"", OK)
@@ -167,7 +172,7 @@ def test_a_guest_reads_and_writes_what_a_daemon_serves(station: LinuxStation, wa
 def test_requests_of_several_disks_survive_signals_that_coalesce(station: LinuxStation) -> None:
     for way in ("once", "drain"):
         start_daemon(station, f"{way} /disk0 /disk1 /disk2")
-        disks = asking_guest(station, 3)
+        disks = asking_guests(station, 3)
         station.command("kill -STOP $(pidof abi_test)")
         for number, disk in enumerate(disks):
             disk.ask(OUT, number, pattern(number, 1))
@@ -176,13 +181,12 @@ def test_requests_of_several_disks_survive_signals_that_coalesce(station: LinuxS
         for disk in disks:
             assert answer(station, disk, limit=0.5) == (b"", OK)  # before the hypervisor repeats its message
         kill_daemons(station)
-        station.manager.remove(1)
-        station.run(0.1)
+        remove_guests(station)
 
 
 def test_a_killed_daemon_is_forgotten_at_once_and_another_serves_its_request(station: LinuxStation) -> None:
     start_daemon(station, "/disk0")
-    (disk,) = asking_guest(station)
+    (disk,) = asking_guests(station)
     pages = [backing.page for backing in daemon_disks(station)]
     for round_ in range(5):
         station.command("kill -STOP $(pidof abi_test)")
@@ -202,7 +206,7 @@ def test_a_killed_daemon_is_forgotten_at_once_and_another_serves_its_request(sta
 
 def test_a_second_daemon_takes_over_the_disk_of_one_that_lives(station: LinuxStation) -> None:
     start_daemon(station, "/disk0")
-    (disk,) = asking_guest(station)
+    (disk,) = asking_guests(station)
     start_daemon(station, "/disk0", "/out2")
     disk.ask(OUT, 3, pattern(3, 1))
     assert answer(station, disk) == (b"", OK)
@@ -213,7 +217,7 @@ def test_a_second_daemon_takes_over_the_disk_of_one_that_lives(station: LinuxSta
 def test_two_daemons_serve_their_own_disks_though_they_number_them_alike(station: LinuxStation) -> None:
     start_daemon(station, "/disk0")
     start_daemon(station, "once /disk1", "/out2")
-    first, second = asking_guest(station, 2)
+    first, second = asking_guests(station, 2)
     for _ in range(3):
         first.ask(OUT, 1, pattern(1, 1))
         second.ask(OUT, 2, pattern(2, 1))
@@ -224,7 +228,7 @@ def test_two_daemons_serve_their_own_disks_though_they_number_them_alike(station
 
 def test_errors_and_flushes_reach_the_guest_and_the_daemon(station: LinuxStation) -> None:
     start_daemon(station, "flush bad=9 /disk0")
-    (disk,) = asking_guest(station)
+    (disk,) = asking_guests(station)
     for kind, sector, status in ((IN, 8, OK), (IN, 9, IOERR), (OUT, 9, IOERR), (IN, 10, OK), (FLUSH, 0, OK)):
         disk.ask(kind, sector, pattern(0, 1) if kind == OUT else b"", room=512 if kind == IN else 0)
         assert answer(station, disk)[1] == status
@@ -255,6 +259,19 @@ def test_more_messages_than_the_ring_has_slots_all_arrive(station: LinuxStation)
     assert found == [str(number) for number in range(60)]
 
 
+@pytest.mark.parametrize(("event", "program"), [(3, "poweroff"), (4, "reboot")])
+def test_a_request_to_power_off_or_reboot_runs_the_systems_own_program(
+    station: LinuxStation, event: int, program: str
+) -> None:
+    station.command(f"mkdir -p /sbin; printf '#!/bin/busybox sh\\necho $0 > /asked\\n' > /sbin/{program}")
+    station.command(f"chmod +x /sbin/{program}; rm -f /asked")
+    mvm = station.manager.table[0].vm
+    assert mvm is not None
+    assert mvm.notify(1, event, 0)
+    station.run(0.5)
+    assert f"/sbin/{program}" in station.command("cat /asked")
+
+
 def test_the_module_stays_while_a_daemon_has_it_and_comes_back_afterwards(station: LinuxStation) -> None:
     start_daemon(station, "/disk0")
     assert "Resource temporarily unavailable" in station.command("rmmod shyper_riscv64")
@@ -265,13 +282,39 @@ def test_the_module_stays_while_a_daemon_has_it_and_comes_back_afterwards(statio
         assert not station.command("ls /dev | grep shyper")
         assert station.command("insmod /lib/shyper.ko") == ""
         start_daemon(station, "once /disk0")
-        (disk,) = asking_guest(station)
+        (disk,) = asking_guests(station)
         disk.ask(OUT, 0, pattern(0, 1))
         assert answer(station, disk, limit=0.5) == (b"", OK)
         kill_daemons(station)
-        station.manager.remove(1)
-        station.run(0.1)
+        remove_guests(station)
 
 
-def test_the_ring_is_quiet_when_everything_is_done(station: LinuxStation) -> None:
+@pytest.fixture
+def two_vcpus(module: bytes) -> Iterator[LinuxStation]:
+    station = LinuxStation({"lib/shyper.ko": module, "bin/abi_test": PROGRAM.read_bytes()}, vcpus=2)
+    assert station.command("insmod /lib/shyper.ko; nproc") == "2"
+    yield station
+    station.close()
+
+
+def test_daemons_on_either_vcpu_of_the_managing_vm_have_their_own_memory_as_cache(two_vcpus: LinuxStation) -> None:
+    station = two_vcpus
+    station.command("for i in 0 1; do dd if=/dev/zero of=/disk$i bs=512 count=2048 2>/dev/null; done")
+    for cpu in (0, 1):
+        station.command(f"taskset {1 << cpu} abi_test daemon drain /disk{cpu} > /out{cpu} 2>&1 & echo")
+        station.run(0.3)
+    disks = asking_guests(station, 2)
+    for number in range(10):
+        data = [pattern(number + 100 * index, 128 + number) for index in range(2)]
+        for index, disk in enumerate(disks):
+            disk.ask(OUT, 50 * number, data[index])
+        assert [answer(station, disk) for disk in disks] == [(b"", OK)] * 2
+        for disk in disks:
+            disk.ask(IN, 50 * number, room=len(data[0]))
+        assert [answer(station, disk) for disk in disks] == [(data[0], OK), (data[1], OK)]
+    assert any("lies scattered" in line for line in station.log)  # else this would prove nothing
+    assert "FAIL" not in station.command("cat /out*")
+
+
+def test_the_kernel_has_nothing_to_complain_about(station: LinuxStation) -> None:
     assert not re.search("Oops|BUG:|Call Trace|lockdep", station.command("dmesg"))

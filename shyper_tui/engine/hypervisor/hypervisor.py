@@ -37,6 +37,8 @@ class Hypervisor:
         self.cores = {hart.hart_id: Core(hart, firmware, platform.log, platform.host_time) for hart in harts}
         self.physical_plic = PhysicalPlic(harts[0], platform.plic_base)
         self._active: Core | None = None
+        self.caller: Vcpu | None = None
+        """The vCPU that made the hypercall which is served now, or was served last."""
         self._booted = False
         self.manager = Manager(self)
 

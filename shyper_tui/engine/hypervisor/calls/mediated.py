@@ -23,7 +23,7 @@ def append_mediated_disk(hypervisor: Hypervisor, vm: Vm, args: Args) -> int:
     """A daemon offers a disk: a0 class (ignored), a1 its page, which gets nreq = 0 and the cache's machine-physical
     address."""
     platform = hypervisor.platform
-    disk = platform.disks.register(vm, args[1], platform.timebase, platform.log, _translation(vm))
+    disk = platform.disks.register(vm, args[1], platform.timebase, platform.log, _translation(hypervisor, vm))
     platform.log(f"mediated disk {disk.name} ({disk.path or 'no path'}): {disk.sectors} sectors, served by VM {vm.id}")
     return 0
 
@@ -68,9 +68,9 @@ def _registered(hypervisor: Hypervisor, args: Args) -> DaemonDisk:
     return disk
 
 
-def _translation(vm: Vm) -> Translate | None:
+def _translation(hypervisor: Hypervisor, vm: Vm) -> Translate | None:
     """How the caller's virtual addresses are translated now: the daemon's own process makes the call."""
-    for vcpu in vm.vcpus:
-        if vcpu.core.current is vcpu:
-            return partial(translate, vm.memory, vcpu.core.hart.csr.vsatp)
-    return None
+    vcpu = hypervisor.caller
+    if vcpu is None or vcpu.core.current is not vcpu:
+        return None
+    return partial(translate, vm.memory, vcpu.core.hart.csr.vsatp)

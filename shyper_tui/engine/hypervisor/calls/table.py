@@ -57,6 +57,7 @@ def call(hypervisor: Hypervisor, vcpu: Vcpu, number: int, args: Args) -> int:
         handler, any_vm = found
         if not any_vm and vm.id != MVM_ID:
             raise RefusedError("only the managing VM may do this")
+        hypervisor.caller = vcpu
         return handler(hypervisor, vm, args)
     except (RefusedError, VmError, BadAddress) as error:
         _refuse(hypervisor, vcpu, number, str(error))
