@@ -89,13 +89,35 @@ class PrivateApt:
         groups = match.group(1).split(",") if match else []
         return [re.split(r"[\s(|:]", group.strip())[0] for group in groups]
 
-    def locate(self, packages: list[str]) -> list[Package]:
+    def locate(self, packages: Sequence[str]) -> list[Package]:
         """Addresses, sizes and hashes of packages, from the verified index."""
         found = parse_uris(self._run(["apt-get", "download", "--print-uris", *packages]))
         missing = set(packages) - {package.name for package in found}
         if missing:
             raise AptError(f"no address for {', '.join(sorted(missing))}")
         return found
+
+    def closure(self, wanted: Sequence[str], provided: Sequence[str] = ()) -> list[str]:
+        """Names of the wanted packages and all that they depend on, as apt would install them on a system that has
+        nothing but the `provided` ones. Recommended packages are left out."""
+        status = self.folder / "status.closure"
+        status.write_text(_status(self._versions(provided)) if provided else "")
+        output = self._run(
+            [
+                "apt-get", "install", "--simulate", "--yes", "--no-install-recommends",
+                "-o", f"Dir::State::status={status}", *wanted,
+            ]
+        )  # fmt: skip
+        return sorted(set(re.findall(r"^Inst (\S+)", output, re.MULTILINE)))
+
+    def _versions(self, packages: Sequence[str]) -> dict[str, str]:
+        """Versions of those packages that the suite has."""
+        versions: dict[str, str] = {}
+        shown = self._run(["apt-cache", "show", "--no-all-versions", *packages])
+        for name, fields in re.findall(r"^Package: (\S+)\n((?:.+\n)*)", shown, re.MULTILINE):
+            if version := re.search(r"^Version: (\S+)", fields, re.MULTILINE):
+                versions[name] = version.group(1)
+        return versions
 
     def download(self, package: Package, target: Path, done: Callable[[int], None]) -> None:
         """Load a package to `target`, or what is missing of it. `done` gets the bytes that are there."""
@@ -162,6 +184,15 @@ def parse_status(line: str) -> int | None:
         return min(100, max(0, int(float(parts[2]))))
     except (ValueError, OverflowError):
         return None
+
+
+def _status(provided: dict[str, str]) -> str:
+    """dpkg's status file of a system whose one package provides these ones: nothing that only they need is wanted."""
+    names = ", ".join(f"{name} (= {version})" for name, version in provided.items())
+    return (
+        "Package: shyper-tui-provided\nStatus: install ok installed\nArchitecture: riscv64\nMulti-Arch: foreign\n"
+        f"Version: 1\nMaintainer: none\nProvides: {names}\nDescription: what the images do without\n"
+    )
 
 
 def _watch(reader: int, on_percent: Callable[[int], None] | None) -> None:

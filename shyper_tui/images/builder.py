@@ -11,24 +11,23 @@ from pathlib import Path
 
 from . import initramfs, store
 from .apt import Progress
-from .disk import make_ext4
+from .embedded import embedded_command
 from .errors import ImageError
 from .kernel_header import HEADER_BYTES, KernelKind, recognise
 from .kernel_modules import ModuleTree
 from .store import LinuxImages, Manifest
+from .systems import Parts, make_gvm, make_mvm
+from .userland import MVM_ONLY, unpack
 
-_DISKS = {
-    "mvm": {"README": "This is the disk of the managing VM (MVM). Files here are under /mnt in the VM.\n"},
-    "gvm": {"README": "This is the disk of a guest VM (GVM), served by the workstation as a virtio block device.\n"},
-}
-
+_BASE = ("linux-", "busybox-static_")
 
 def _silent(_text: str, _done: int, _total: int) -> None:
     """The progress of someone who does not want to know."""
 
 
 def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silent) -> LinuxImages:
-    """Unpack a kernel package and busybox-static, and write kernel, initramfs and disks to the store.
+    """Unpack a kernel's packages, busybox-static and those of the systems on the disks, and write kernel, initramfs and
+    disks to the store. The names of the files tell the packages apart; of the systems' packages, any may be missing.
 
     The old images stay until all new ones are there. Raises ImageError.
     """
@@ -39,9 +38,12 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="build-") as name:
         unpacked, new = Path(name) / "unpacked", Path(name) / "linux"
         new.mkdir()
-        for count, package in enumerate(packages):
+        base = [package for package in packages if package.name.startswith(_BASE)]
+        for count, package in enumerate(base):
             progress(f"unpacking {package.name}", count, len(packages))
             _unpack(package, unpacked)
+        progress("unpacking the userland", len(base), len(packages))
+        userland = unpack(sorted(set(packages) - set(base)), Path(name) / "userland")
         release = _release(unpacked)
         modules = ModuleTree(_modules_folder(unpacked, release))
         busybox = _read(unpacked, "bin/busybox", "usr/bin/busybox")
@@ -52,8 +54,12 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
         (new / "initramfs.cpio").write_bytes(initramfs.full(busybox, modules))
         (new / "initramfs-min.cpio").write_bytes(initramfs.minimal(busybox, modules))
         progress("disks", 2, steps)
-        for label, files in _DISKS.items():
-            make_ext4(new / f"{label}.ext4", label, files)
+        parts = Parts(
+            busybox, release, modules, new / "Image", new / "initramfs.cpio", userland, _for_guests(userland),
+            command=embedded_command(),
+        )  # fmt: skip
+        make_gvm(parts, new / "gvm.ext4")
+        make_mvm(parts, new / "gvm.ext4", new / "mvm.ext4", Path(name))
         progress("checksums", 3, steps)
         manifest = Manifest(
             store.BUILDER, suite, release,
@@ -69,6 +75,11 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
         new.rename(folder)
     progress("images ready", steps, steps)
     return store.images_in(folder, release)
+
+
+def _for_guests(userland: Sequence[Path]) -> list[Path]:
+    """A guest's disk is small: what only the managing VM needs is left out."""
+    return [folder for folder in userland if folder.name.partition("_")[0] not in MVM_ONLY]
 
 
 def _unpack(package: Path, folder: Path) -> None:

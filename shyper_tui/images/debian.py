@@ -1,4 +1,4 @@
-"""`shyper-tui images fetch`: Debian's riscv64 kernel and busybox, verified, and the images made of them."""
+"""`shyper-tui images fetch`: Debian's riscv64 kernel and userland, verified, and the images made of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .apt_sources import Mirror, find_keyring, find_mirror, read_host_sources
 from .builder import build
 from .errors import ImageError
 from .store import LinuxImages
+from .userland import MVM_PACKAGES, PROVIDED
 
 SUITES = ("stable", "sid")
 """Tried in this order. The alias names, because mirrors keep them consistent."""
@@ -92,7 +93,8 @@ def _download(apt: PrivateApt, progress: Progress) -> list[Path]:
     for _ in range(_ATTEMPTS):
         try:
             apt.update(progress)
-            packages = apt.locate([*_kernel_packages(apt), "busybox-static"])
+            userland = apt.closure(MVM_PACKAGES, PROVIDED)
+            packages = apt.locate([*_kernel_packages(apt), "busybox-static", *userland])
             return _load_all(apt, packages, progress)
         except AptError as error:
             last = error

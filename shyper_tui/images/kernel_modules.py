@@ -25,6 +25,8 @@ class KernelModule:
 
     name: str
     data: bytes
+    needs: tuple[str, ...] = ()
+    """Every module that must be loaded before this one, the nearest first, as modules.dep(5) wants them."""
 
 
 def strip_signature(data: bytes) -> bytes:
@@ -47,6 +49,15 @@ def strip_signature(data: bytes) -> bytes:
 
 def module_info(data: bytes) -> dict[str, str]:
     """`.modinfo` of a module: keys such as `depends`, `softdep`, `vermagic` (the last one wins)."""
+    return dict(_entries(data))
+
+
+def module_aliases(data: bytes) -> list[str]:
+    """The names under which the kernel asks for a module."""
+    return [value for key, value in _entries(data) if key == "alias"]
+
+
+def _entries(data: bytes) -> list[tuple[str, str]]:
     from elftools.common.exceptions import ELFError  # here, because only fetching needs it and start-up must be fast
     from elftools.elf.elffile import ELFFile
 
@@ -55,7 +66,8 @@ def module_info(data: bytes) -> dict[str, str]:
         text: bytes = section.data() if section is not None else b""
     except ELFError as error:
         raise ValueError(f"not an ELF file: {error}") from error
-    return dict(item.decode(errors="replace").split("=", 1) for item in text.split(b"\0") if b"=" in item)
+    pairs = (item.decode(errors="replace").partition("=") for item in text.split(b"\0") if b"=" in item)
+    return [(key, value) for key, _, value in pairs]
 
 
 class ModuleTree:
@@ -86,9 +98,13 @@ class ModuleTree:
                 f"The kernel package has no module {name}.", "Try another suite with --suite, for example sid."
             )
         data = self._read(self._files[name])
+        needs: list[str] = []
         for dependency in filter(None, module_info(data).get("depends", "").split(",")):
-            self._visit(_canonical(dependency), ordered, (*stack, name))
-        ordered[name] = KernelModule(name, data)
+            other = _canonical(dependency)
+            self._visit(other, ordered, (*stack, name))
+            if other in ordered:
+                needs += [found for found in (other, *ordered[other].needs) if found not in needs]
+        ordered[name] = KernelModule(name, data, tuple(needs))
 
     def _read(self, file: Path) -> bytes:
         try:

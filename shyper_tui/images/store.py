@@ -9,18 +9,21 @@ An image is named `folder/file`, for example `linux/Image`; in a configuration w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from shyper_tui.user_folders import user_cache_dir
 
 from .errors import ImageError
 
-BUILDER = 3
+BUILDER = 4
 """Counted up when the content of the Linux images changes, so that older ones are built again."""
 
 PREFIX = "images:"
@@ -28,10 +31,10 @@ PREFIX = "images:"
 
 LINUX_FILES = {
     "Image": "Linux kernel for RV64",
-    "initramfs.cpio": "root file system in memory: busybox shell, virtio and ext4 modules",
+    "initramfs.cpio": "starts the system on the disk of root=; without one, a busybox shell",
     "initramfs-min.cpio": "smallest root file system: busybox shell and the block driver, for benchmarks",
-    "mvm.ext4": "disk of the managing VM, ext4, 64 MiB",
-    "gvm.ext4": "disk of a guest VM, ext4, 64 MiB",
+    "mvm.ext4": "system of the managing VM (login root/root), ext4, 16 GiB, sparse",
+    "gvm.ext4": "system of a guest VM (login root/vm1), ext4, 3.9 GiB, sparse",
 }
 EMBEDDED_FILES = {
     "supervisor": "embedded system for the managing VM, with a shell",
@@ -45,6 +48,7 @@ _ALIASES = {
     "guest": "embedded/guest",
 }
 _EMBEDDED = Path(__file__).parent / "embedded"
+_BLOCK = 1 << 16
 _FETCH = "Run `shyper-tui images fetch` first."
 
 
@@ -197,9 +201,40 @@ def verify() -> list[str]:
 
 
 def facts_of(file: Path) -> FileFacts:
+    """Size and SHA-256; of a disk image, which is nearly all holes, the SHA-256 of what is not zero and where."""
     with file.open("rb") as stream:
+        if file.suffix == ".ext4":
+            return FileFacts(file.stat().st_size, _sparse_digest(stream))
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return FileFacts(file.stat().st_size, digest)
+
+
+def _sparse_digest(stream: BinaryIO) -> str:
+    """Does not depend on where the file has holes: blocks of zeros count as such."""
+    digest, zeros, done = hashlib.sha256(), bytes(_BLOCK), 0
+    for start, length in extents(stream):
+        first = max(done, start - start % _BLOCK)
+        stream.seek(first)
+        for offset in range(first, start + length, _BLOCK):
+            block = stream.read(_BLOCK)
+            done = offset + _BLOCK
+            if block != zeros[: len(block)]:
+                digest.update(offset.to_bytes(8, "little") + block)
+    return digest.hexdigest()
+
+
+def extents(stream: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Offset and length of what a file has besides holes."""
+    end, size = 0, os.fstat(stream.fileno()).st_size
+    while end < size:
+        try:
+            start = os.lseek(stream.fileno(), end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole is left
+                return
+            raise
+        end = os.lseek(stream.fileno(), start, os.SEEK_HOLE)
+        yield start, end - start
 
 
 def read_manifest(folder: Path) -> Manifest | None:
