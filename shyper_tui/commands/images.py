@@ -6,10 +6,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from shyper_tui.commands.output import echo, echo_progress
+
+if TYPE_CHECKING:
+    from shyper_tui.images import LinuxImages
 
 
 @click.group("images")
@@ -63,6 +67,15 @@ def _work() -> Iterator[ProgressLine]:
     progress.end()
 
 
+def _ready(made: LinuxImages) -> None:
+    """What was made, and what is missing of it."""
+    from shyper_tui import images
+
+    for file, reason in images.notes().items():
+        echo(f"Warning: without {file}: {reason}", err=True)
+    echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
+
+
 @command.command("fetch")
 @click.option("--mirror", metavar="URL", help="Debian archive to use instead of the one in the host's apt sources.")
 @click.option("--suite", "suites", metavar="NAME", multiple=True, help="Debian suite; several are tried in order.")
@@ -73,7 +86,7 @@ def fetch(mirror: str | None, suites: tuple[str, ...], refresh: bool) -> None:
 
     with _work() as progress:
         made = images.fetch(progress, suites=suites or images.SUITES, mirror=mirror, refresh=refresh)
-    echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
+    _ready(made)
 
 
 @command.command("build")
@@ -83,7 +96,7 @@ def build() -> None:
 
     with _work() as progress:
         made = images.rebuild(progress)
-    echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
+    _ready(made)
 
 
 @command.command("list")
@@ -95,6 +108,8 @@ def list_images() -> None:
     for info in images.catalog():
         state = "missing" if not info.available else "damaged" if info.name in damaged else _size(info.size)
         echo(f"{info.name:28}{state:>12}  {info.description}")
+    for file, reason in images.notes().items():
+        echo(f"{file} could not be made: {reason}", err=True)
     if images.outdated():
         echo("The Linux images are those of an older version. `shyper-tui images build` makes them anew.", err=True)
     if damaged:

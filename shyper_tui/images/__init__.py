@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from .embedded import embedded
 from .errors import ImageError
-from .store import PREFIX, ImageInfo, LinuxImages, catalog, damaged, linux_images, outdated, path, resolve, verify
+from .store import (
+    PREFIX,
+    ImageInfo,
+    LinuxImages,
+    catalog,
+    damaged,
+    linux_images,
+    notes,
+    outdated,
+    path,
+    resolve,
+    verify,
+)
 
 if TYPE_CHECKING:
     from .builder import build
@@ -25,6 +37,7 @@ __all__ = [
     "embedded",
     "fetch",
     "linux_images",
+    "notes",
     "outdated",
     "path",
     "rebuild",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from . import initramfs, store
 from .apt import Progress
+from .driver_build import FILE_NAME as DRIVER
+from .driver_build import driver_module
 from .embedded import embedded_command
 from .errors import ImageError
 from .kernel_header import HEADER_BYTES, KernelKind, recognise
@@ -19,7 +21,9 @@ from .store import LinuxImages, Manifest
 from .systems import Parts, make_gvm, make_mvm
 from .userland import MVM_ONLY, unpack
 
+_HEADERS = "linux-headers-"
 _BASE = ("linux-", "busybox-static_")
+
 
 def _silent(_text: str, _done: int, _total: int) -> None:
     """The progress of someone who does not want to know."""
@@ -38,12 +42,13 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="build-") as name:
         unpacked, new = Path(name) / "unpacked", Path(name) / "linux"
         new.mkdir()
-        base = [package for package in packages if package.name.startswith(_BASE)]
+        headers = [package for package in packages if package.name.startswith(_HEADERS)]
+        base = [package for package in packages if package.name.startswith(_BASE) and package not in headers]
         for count, package in enumerate(base):
             progress(f"unpacking {package.name}", count, len(packages))
             _unpack(package, unpacked)
         progress("unpacking the userland", len(base), len(packages))
-        userland = unpack(sorted(set(packages) - set(base)), Path(name) / "userland")
+        userland = unpack(sorted(set(packages) - {*base, *headers}), Path(name) / "userland")
         release = _release(unpacked)
         modules = ModuleTree(_modules_folder(unpacked, release))
         busybox = _read(unpacked, "bin/busybox", "usr/bin/busybox")
@@ -53,10 +58,11 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
         progress("initramfs", 1, steps)
         (new / "initramfs.cpio").write_bytes(initramfs.full(busybox, modules))
         (new / "initramfs-min.cpio").write_bytes(initramfs.minimal(busybox, modules))
+        notes = _driver(release, headers, new / DRIVER, progress)
         progress("disks", 2, steps)
         parts = Parts(
             busybox, release, modules, new / "Image", new / "initramfs.cpio", userland, _for_guests(userland),
-            command=embedded_command(),
+            driver=None if notes else new / DRIVER, command=embedded_command(),
         )  # fmt: skip
         make_gvm(parts, new / "gvm.ext4")
         make_mvm(parts, new / "gvm.ext4", new / "mvm.ext4", Path(name))
@@ -64,7 +70,7 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
         manifest = Manifest(
             store.BUILDER, suite, release,
             {package.name: store.facts_of(package) for package in packages},
-            {file: store.facts_of(new / file) for file in store.LINUX_FILES},
+            {file: store.facts_of(new / file) for file in store.LINUX_FILES if (new / file).is_file()}, notes,
         )  # fmt: skip
         (new / "manifest.json").write_text(manifest.to_json())
         new.chmod(0o755)
@@ -75,6 +81,15 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
         new.rename(folder)
     progress("images ready", steps, steps)
     return store.images_in(folder, release)
+
+
+def _driver(release: str, headers: Sequence[Path], target: Path, progress: Progress) -> dict[str, str]:
+    """Build the kernel module; without it the images are still of use, so a failure is a note about its file."""
+    try:
+        target.write_bytes(driver_module(release, headers, progress))
+    except ImageError as error:
+        return {DRIVER: str(error)}
+    return {}
 
 
 def _for_guests(userland: Sequence[Path]) -> list[Path]:

@@ -14,6 +14,7 @@ from .apt import AptError, Package, PrivateApt, Progress
 from .apt_sources import Mirror, find_keyring, find_mirror, read_host_sources
 from .builder import build
 from .errors import ImageError
+from .kernel_headers import header_packages
 from .store import LinuxImages
 from .userland import MVM_PACKAGES, PROVIDED
 
@@ -31,7 +32,7 @@ def fetch(
     refresh: bool = False,
 ) -> LinuxImages:
     """Download what is missing and build the Linux images; returns at once when they are there and up to date. Those of
-    an older version are made again from the packages that were downloaded for them.
+    an older version, or with something left out, are made again from the packages that were downloaded for them.
 
     `mirror` replaces the Debian archive found in the host's apt sources; `refresh` asks the archive again even when
     images are there. Raises ImageError with what was tried.
@@ -39,7 +40,7 @@ def fetch(
     images = store.linux_images()
     manifest = store.read_manifest(store.linux_folder())
     if images is not None and manifest is not None and not refresh:
-        if not store.outdated():
+        if not store.outdated() and not manifest.notes:
             return images
         with suppress(ImageError):  # the packages are not there any more
             return rebuild(progress)
@@ -94,8 +95,9 @@ def _download(apt: PrivateApt, progress: Progress) -> list[Path]:
         try:
             apt.update(progress)
             userland = apt.closure(MVM_PACKAGES, PROVIDED)
-            packages = apt.locate([*_kernel_packages(apt), "busybox-static", *userland])
-            return _load_all(apt, packages, progress)
+            kernel = _kernel_packages(apt)
+            packages = apt.locate([*kernel, "busybox-static", *userland])
+            return _load_all(apt, [*packages, *_headers(apt, kernel)], progress)
         except AptError as error:
             last = error
             if error.offline:
@@ -115,6 +117,16 @@ def _kernel_packages(apt: PrivateApt) -> list[str]:
     if not found:
         raise AptError(f"{_META_PACKAGE} names no kernel")
     return found
+
+
+def _headers(apt: PrivateApt, kernel: Sequence[str]) -> list[Package]:
+    """The packages of the kernel's headers, for its module; none when the suite has not got them."""
+    for name in kernel:
+        release = name.removeprefix("linux-image-")
+        if release != name:
+            with suppress(AptError):
+                return apt.locate(header_packages(apt, release))
+    return []
 
 
 def _load_all(apt: PrivateApt, packages: list[Package], progress: Progress) -> list[Path]:

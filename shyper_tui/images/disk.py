@@ -1,5 +1,5 @@
-"""ext4 disk images, made without root and without mounting: mke2fs makes the file system, debugfs puts the files in. The
-same tree gives the same bytes every time."""
+"""ext4 disk images, made without root and without mounting: mke2fs makes the file system, debugfs puts the files in.
+The same tree gives the same bytes every time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Where images lie, and what is known about them.
 
-    <user cache>/images/linux/      Image, initramfs.cpio, initramfs-min.cpio, mvm.ext4, gvm.ext4, manifest.json
+    <user cache>/images/linux/      Image, initramfs.cpio, initramfs-min.cpio, mvm.ext4, gvm.ext4, shyper_riscv64.ko,
+                                    manifest.json
     <user cache>/debian/<suite>/    apt's private state and the downloaded packages
     package data: embedded/         ELF files of the two embedded guests
 
@@ -15,7 +16,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +36,9 @@ LINUX_FILES = {
     "initramfs-min.cpio": "smallest root file system: busybox shell and the block driver, for benchmarks",
     "mvm.ext4": "system of the managing VM (login root/root), ext4, 16 GiB, sparse",
     "gvm.ext4": "system of a guest VM (login root/vm1), ext4, 3.9 GiB, sparse",
+    "shyper_riscv64.ko": "kernel module with /dev/shyper, for the managing VM",
 }
+_MAY_BE_MISSING = frozenset({"shyper_riscv64.ko"})
 EMBEDDED_FILES = {
     "supervisor": "embedded system for the managing VM, with a shell",
     "guest": "embedded system for a guest VM, with a shell",
@@ -69,6 +72,8 @@ class Manifest:
     release: str
     packages: dict[str, FileFacts]
     files: dict[str, FileFacts]
+    notes: dict[str, str] = field(default_factory=dict)
+    """Files that could not be made, and why."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
@@ -85,6 +90,7 @@ class LinuxImages:
     initramfs_min: Path
     mvm_disk: Path
     gvm_disk: Path
+    driver: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,14 @@ def damaged() -> list[str]:
     if not _private(linux_folder()):
         return list(LINUX_FILES)
     files = {name: linux_folder() / name for name in LINUX_FILES}
-    return [name for name, file in files.items() if _size(file) != sizes.get(name) or not _private(file)]
+    wanted = {name: files[name] for name in files if name in sizes or name not in _MAY_BE_MISSING}
+    return [name for name, file in wanted.items() if _size(file) != sizes.get(name) or not _private(file)]
+
+
+def notes() -> dict[str, str]:
+    """Files of the Linux images that could not be made, and why."""
+    manifest = read_manifest(linux_folder())
+    return manifest.notes if manifest is not None else {}
 
 
 def outdated() -> bool:
@@ -185,7 +198,17 @@ def _size(file: Path) -> int:
 
 
 def images_in(folder: Path, release: str) -> LinuxImages:
-    return LinuxImages(release, *(folder / name for name in LINUX_FILES))
+    """The paths of images that are all there, but perhaps the driver."""
+    driver = folder / "shyper_riscv64.ko"
+    return LinuxImages(
+        release,
+        kernel=folder / "Image",
+        initramfs=folder / "initramfs.cpio",
+        initramfs_min=folder / "initramfs-min.cpio",
+        mvm_disk=folder / "mvm.ext4",
+        gvm_disk=folder / "gvm.ext4",
+        driver=driver if driver.is_file() else None,
+    )
 
 
 def verify() -> list[str]:
@@ -193,11 +216,9 @@ def verify() -> list[str]:
     manifest = read_manifest(linux_folder())
     if manifest is None:
         return list(LINUX_FILES)
-    return [
-        name
-        for name in LINUX_FILES
-        if not (linux_folder() / name).is_file() or facts_of(linux_folder() / name) != manifest.files.get(name)
-    ]
+    wanted = [name for name in LINUX_FILES if name in manifest.files or name not in _MAY_BE_MISSING]
+    files = {name: linux_folder() / name for name in wanted}
+    return [name for name, file in files.items() if not file.is_file() or facts_of(file) != manifest.files.get(name)]
 
 
 def facts_of(file: Path) -> FileFacts:
@@ -241,7 +262,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a folder; None when it is missing or unreadable."""
     try:
         raw = json.loads((folder / "manifest.json").read_text())
-        tables = [{k: FileFacts(**v) for k, v in raw[key].items()} for key in ("packages", "files")]
-        return Manifest(int(raw["builder"]), str(raw["suite"]), str(raw["release"]), *tables)
+        packages, files = ({k: FileFacts(**v) for k, v in raw[key].items()} for key in ("packages", "files"))
+        notes = {str(name): str(text) for name, text in raw.get("notes", {}).items()}
+        return Manifest(int(raw["builder"]), str(raw["suite"]), str(raw["release"]), packages, files, notes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

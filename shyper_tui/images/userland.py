@@ -23,7 +23,7 @@ MVM_ONLY = frozenset((
 ))  # fmt: skip
 """Packages that only programs of the managing VM need."""
 PROVIDED = (
-    "adduser", "base-files", "base-passwd", "debconf", "debianutils", "init-system-helpers", "passwd",  # scripts' programs
+    "adduser", "base-files", "base-passwd", "debconf", "debianutils", "init-system-helpers", "passwd",  # of scripts
     "libcap2-bin", "libpam0g", "libpam-modules", "libaudit1", "logsave", "openssh-client",
     "libdb5.3t64",  # of arpd, in iproute2
     "libtirpc3t64", "libgssapi-krb5-2",  # of ss, in iproute2
@@ -38,11 +38,12 @@ _UNWANTED = re.compile(
     r"|etc/(init\.d|cron\.d|default|systemd|apt|apparmor\.d|alternatives|logcheck|e2scrub\.conf|nftables\.conf)(/|$)"
     r"|usr/s?bin/(ss|arpd|bashbug|e2scrub(_all)?)$|usr/share/bash-completion|var/(lib|cache)/"
 )
-_SYSTEM_PROGRAMS = frozenset(
-    "getty halt hwclock ifconfig ifdown ifup init insmod klogd losetup lsmod mkswap modinfo modprobe nameif pivot_root "
-    "poweroff reboot rmmod route run-init start-stop-daemon sulogin swapoff swapon switch_root sysctl syslogd udhcpc "
-    "udhcpc6 udhcpd watchdog".split()
-)
+_SYSTEM_PROGRAMS = frozenset((
+    "getty", "halt", "hwclock", "ifconfig", "ifdown", "ifup", "init", "insmod", "klogd", "losetup", "lsmod", "mkswap",
+    "modinfo", "modprobe", "nameif", "pivot_root", "poweroff", "reboot", "rmmod", "route", "run-init",
+    "start-stop-daemon", "sulogin", "swapoff", "swapon", "switch_root", "sysctl", "syslogd", "udhcpc", "udhcpc6",
+    "udhcpd", "watchdog",
+))  # fmt: skip
 _PLACES = ("usr/bin", "usr/sbin")
 _NOT_HERE = frozenset(("dpkg", "dpkg-deb", "rpm", "rpm2cpio", "linuxrc", "busybox", "mke2fs", "svc", "svok"))
 
@@ -88,5 +89,6 @@ def applets(busybox: bytes) -> list[str]:
     names = busybox[start:end].decode(errors="replace").split("\0") if start >= 0 else []
     missing = {"init", "getty", "login", "sh", "mount", "udhcpc"} - set(names)
     if missing:
-        raise ImageError(f"The package's busybox has no {', '.join(sorted(missing))}.", "Try another suite with --suite.")
+        message = f"The package's busybox has no {', '.join(sorted(missing))}."
+        raise ImageError(message, "Try another suite with --suite.")
     return [name for name in names if re.fullmatch(r"[\w.+-]+|\[\[?", name)]

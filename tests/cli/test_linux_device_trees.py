@@ -30,6 +30,7 @@ def configurations(folder: Path) -> tuple[Path, Path]:
     end = mvm.index('        ]\n    },\n    "dtb_device"')
     guest = sample_path("linux-guest").read_text()
     for old, new in {
+        "root=/dev/vda rw ": "",  # the shell of the initramfs is enough
         '"device_tree_filename": ""': '"device_tree_filename": "extra.dtbo"',
         '"passthrough_device_list": []': f'"passthrough_device_list": [{CLOCK}]',
         '"dtb_device_list": []': f'"dtb_device_list": [{ENTRY}]',

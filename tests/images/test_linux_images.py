@@ -42,7 +42,7 @@ def test_the_images_are_what_the_manifest_says(linux: LinuxImages) -> None:
 def test_shell_on_the_serial_line_with_network_and_disk(linux: LinuxImages, tmp_path: Path) -> None:
     disk = shutil.copy(linux.gvm_disk, tmp_path / "disk")
     text = boot(
-        linux, linux.initramfs, 'console=ttyS0 run="hostname; ip addr show eth0; cat /mnt/README; poweroff"',
+        linux, linux.initramfs, 'console=ttyS0 run="hostname; ip addr show eth0; cat /mnt/etc/hostname; poweroff"',
         "-serial", "stdio",
         "-drive", f"file={disk},if=none,format=raw,id=disk", "-device", "virtio-blk-device,drive=disk",
         "-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net,mac=74:56:aa:0f:47:d1",
@@ -50,7 +50,7 @@ def test_shell_on_the_serial_line_with_network_and_disk(linux: LinuxImages, tmp_
     answer = text[text.index("GUEST-READY") :]
     assert "\ngvm1" in answer
     assert "inet 10.0.0.2/24" in answer
-    assert "This is the disk of a guest VM" in answer
+    assert "\ngvm\r\n" in answer
     assert "Power down" in answer
 
 

@@ -13,6 +13,7 @@ import pytest
 from shyper_tui import images
 from shyper_tui.engine.boot_plan import boot_plan
 from shyper_tui.images import ImageError, disk, store
+from shyper_tui.images.file_tree import FileTree
 from shyper_tui.images.initramfs import _MODULES
 from shyper_tui.ipc.messages import EngineOptions
 from tests.config.files import linux_image
@@ -21,6 +22,7 @@ from .test_cpio import members
 from .test_kernel_modules import module, signed
 
 RELEASE = "6.12.1-riscv64"
+BUSYBOX = b"ELF [\0[[\0ash\0getty\0init\0login\0mount\0nano\0sh\0udhcpc\0vi\0\0\0more"
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
 needs_mke2fs = pytest.mark.skipif(
@@ -53,7 +55,11 @@ def packages(tmp_path: Path) -> list[Path]:
         f"usr/lib/modules/{RELEASE}/kernel/{name}.ko": signed(module(f"name={name}", "depends=")) for name in _MODULES
     }
     kernel = package(tmp_path, "linux-image-6.12.1-riscv64", {f"boot/vmlinux-{RELEASE}": linux_image(), **modules})
-    return [kernel, package(tmp_path, "busybox-static", {"usr/bin/busybox": b"busybox"})]
+    others = [
+        package(tmp_path, "bash", {"usr/bin/bash": b"bash", "usr/share/doc/bash/README": b"long"}),
+        package(tmp_path, "minicom", {"usr/bin/minicom": b"minicom", "etc/minicom/minirc.nullmodem": b"x"}),
+    ]
+    return [kernel, package(tmp_path, "busybox-static", {"usr/bin/busybox": BUSYBOX}), *others]
 
 
 @needs_dpkg
@@ -78,7 +84,7 @@ def test_images_are_built_from_packages(packages: list[Path]) -> None:
     files = {name: (numbers, data) for name, numbers, data in members(built.initramfs.read_bytes())}
     assert files["init"][0][1] & stat.S_IXUSR
     assert b"GUEST-READY" in files["init"][1]
-    assert files["bin/busybox"][1] == b"busybox"
+    assert files["bin/busybox"][1] == BUSYBOX
     order = files["lib/modules/order"][1].decode().split()
     assert order == [name.replace("-", "_") for name in _MODULES]
     assert all(files[f"lib/modules/{name}.ko"][1].startswith(b"\x7fELF") for name in order)
@@ -158,9 +164,9 @@ def test_images_of_an_older_version_are_used_told_and_made_anew_without_network(
 @needs_dpkg
 def test_a_package_without_a_riscv_kernel_leaves_the_store_alone(tmp_path: Path) -> None:
     kernel = package(
-        tmp_path, "linux", {f"boot/vmlinux-{RELEASE}": b"MZ" + bytes(100), f"lib/modules/{RELEASE}/x": b""}
+        tmp_path, "linux-image", {f"boot/vmlinux-{RELEASE}": b"MZ" + bytes(100), f"lib/modules/{RELEASE}/x": b""}
     )
-    busybox = package(tmp_path, "busybox", {"bin/busybox": b"b"})
+    busybox = package(tmp_path, "busybox-static", {"bin/busybox": BUSYBOX})
     with pytest.raises(ImageError, match="no RISC-V Linux Image"):
         images.build([kernel, busybox])
     assert not store.linux_folder().exists()
@@ -210,9 +216,14 @@ def test_the_embedded_guests_come_with_the_package() -> None:
 @needs_mke2fs
 def test_a_disk_is_ext4_with_its_files_and_repeatable(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        disk.make_ext4(tmp_path / name, "gvm", {"README": "hello\n"}, mebibytes=8)
+        tree = FileTree()
+        tree.file("README", "hello\n")
+        tree.file("a folder/program", b"#!", 0o755)
+        tree.folder("tmp", 0o1777)
+        tree.link("link", "a folder/program")
+        disk.make_ext4(tmp_path / name, "gvm", tree, 16 << 20, 64)
     data = (tmp_path / "a").read_bytes()
-    assert len(data) == 8 << 20
+    assert len(data) == 16 << 20
     assert data == (tmp_path / "b").read_bytes()
     assert disk.is_ext(tmp_path / "a")
     assert b"hello\n" in data
@@ -222,4 +233,4 @@ def test_a_disk_is_ext4_with_its_files_and_repeatable(tmp_path: Path) -> None:
 def test_without_mke2fs_the_error_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shyper_tui.images.disk.shutil.which", lambda _name, path=None: None)
     with pytest.raises(ImageError, match="e2fsprogs"):
-        disk.make_ext4(tmp_path / "a", "gvm", {})
+        disk.make_ext4(tmp_path / "a", "gvm", FileTree(), 8 << 20, 64)

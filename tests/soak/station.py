@@ -54,9 +54,11 @@ class Soak:
         ramdisk = linux.initramfs.read_bytes() + archive.to_bytes()
         mvm = mvm_definition()
         mvm.ramdisk_load_ipa = RAMDISK
+        mvm.cmdline = mvm.cmdline.replace("root=/dev/vda ", "")  # the shell of the initramfs is enough
         self.manager.add(mvm, kernel, ramdisk)
         for vm in LINUX:
             wanted = definition(vm, _sample(f"two-linux-{vm}"))
+            wanted.cmdline = wanted.cmdline.replace("root=/dev/vda ", "")
             self.manager.add(wanted, kernel, ramdisk)
         self.manager.add(_embedded(), images.embedded("guest"))
         for vm in (MVM_ID, *LINUX, EMBEDDED):
