@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from shyper_tui.commands.outer_network import USUAL, NetworkOptions, network_options
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -27,6 +29,7 @@ class EngineChoice:
     mvm_off: str = "stay"
     clock: str | None = None
     log_dir: str | None = None
+    outer: NetworkOptions = USUAL
 
     def options(self, default_clock: str, **more: Any) -> dict[str, Any]:
         """As the fields of `EngineOptions`."""
@@ -40,6 +43,7 @@ class EngineChoice:
             "mvm_off": self.mvm_off,
             "clock": self.clock or default_clock,
             "log_dir": self.log_dir,
+            **self.outer.fields(),
             **more,
         }
 
@@ -100,10 +104,12 @@ def engine_options(function: F) -> F:
         type=click.Path(file_okay=False),
         help="Folder of the raw console logs (64 MiB of each VM).",
     )
+    @network_options
     @functools.wraps(function)
     def with_choice(
         *args: Any, embedded: bool, mvm: str | None, vms: tuple[str, ...], no_guest: bool, mvm_disk: str | None,
-        snapshot: bool, daemon: str | None, mvm_off: str, clock: str | None, log_dir: str | None, **more: Any,
+        snapshot: bool, daemon: str | None, mvm_off: str, clock: str | None, log_dir: str | None,
+        outer: NetworkOptions, **more: Any,
     ) -> Any:  # fmt: skip
         if no_guest and vms:
             raise click.UsageError("--no-guest and --vm exclude each other.")
@@ -118,6 +124,7 @@ def engine_options(function: F) -> F:
             mvm_off=mvm_off,
             clock=clock,
             log_dir=os.path.abspath(log_dir) if log_dir else None,
+            outer=outer,
         )
         return function(*args, choice=choice, **more)
 

@@ -76,6 +76,17 @@ def _ready(made: LinuxImages) -> None:
     echo(f"Linux {made.release} is ready in {made.kernel.parent}.")
 
 
+def _fetch_libslirp(progress: ProgressLine) -> str:
+    """For the outer network, which works without it after a fashion; what is wrong, if anything."""
+    from shyper_tui import images
+
+    try:
+        images.fetch_libslirp(progress)
+    except images.ImageError as error:
+        return str(error)
+    return ""
+
+
 @command.command("fetch")
 @click.option("--mirror", metavar="URL", help="Debian archive to use instead of the one in the host's apt sources.")
 @click.option("--suite", "suites", metavar="NAME", multiple=True, help="Debian suite; several are tried in order.")
@@ -86,6 +97,9 @@ def fetch(mirror: str | None, suites: tuple[str, ...], refresh: bool) -> None:
 
     with _work() as progress:
         made = images.fetch(progress, suites=suites or images.SUITES, mirror=mirror, refresh=refresh)
+        missing = "" if images.has_libslirp() else _fetch_libslirp(progress)
+    if missing:
+        echo(f"Warning: {missing}", err=True)
     _ready(made)
 
 

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
 from shyper_tui.commands.engine_options import EXISTING_FILE
+from shyper_tui.commands.outer_network import NetworkOptions, network_options
 from shyper_tui.commands.output import echo, echo_progress
 from shyper_tui.commands.script_steps import ScriptedCommand, StepType
 from shyper_tui.plain_text import ConsoleText, visible
@@ -76,8 +78,12 @@ class ConsoleStep(StepType):
 @click.option("--until", type=ConsoleStep("until"), multiple=True, metavar="TEXT", help="Stop when TEXT was seen.")
 @click.option("--send", type=ConsoleStep("send"), multiple=True, metavar="TEXT", help="Then type TEXT and Enter.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Give up after S seconds.")
+@network_options
 @click.pass_context
-def command(ctx: click.Context, /, headless: bool, timeout: float | None, until: Any, send: Any, **board: Any) -> None:
+def command(
+    ctx: click.Context, /, headless: bool, timeout: float | None, until: Any, send: Any, outer: NetworkOptions,
+    **board: Any,
+) -> None:  # fmt: skip
     """Run any kernel, firmware or hypervisor on the bare machine: the board of QEMU's `virt`, RV64GC with the H
     extension.
 
@@ -95,21 +101,27 @@ def command(ctx: click.Context, /, headless: bool, timeout: float | None, until:
     from shyper_tui.ipc.messages import EngineError
 
     try:
-        ctx.exit(run_machine(board, ctx.meta["script"], headless, timeout))
+        ctx.exit(run_machine(board, ctx.meta["script"], headless, timeout, outer))
     except EngineError as error:
         raise click.ClickException(visible(error.message)) from None
 
 
-def run_machine(board: dict[str, Any], script: list[Any], headless: bool, timeout: float | None) -> int:
+def run_machine(
+    board: dict[str, Any], script: list[Any], headless: bool, timeout: float | None, outer: NetworkOptions
+) -> int:
     """Builds the machine, runs it in a thread of its own beside the terminal, and returns the exit status."""
     from shyper_tui.commands.terminal import converse, raw_terminal
     from shyper_tui.engine.bare_machine import BareMachine
+    from shyper_tui.engine.capture import CaptureFile
+    from shyper_tui.engine.outer_network import network_choice
 
     begun = time.monotonic()
     try:
         with _limit(timeout):
             machine = BareMachine(
-                **board, script=script, on_console=_console_writer(headless), on_progress=_progress, on_trouble=_trouble
+                **board, script=script, on_console=_console_writer(headless), on_progress=_progress,
+                on_trouble=_trouble, network=network_choice(outer.network, outer.forwards, quiet=headless),
+                pcap=CaptureFile(Path(outer.pcap), outer.pcap_replace) if outer.pcap else None,
             )
     except _TimedOut:
         echo(f"Error: the files were not loaded within {timeout:g} s.", err=True)

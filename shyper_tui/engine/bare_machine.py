@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypeGuard
 
 from shyper_tui.engine.bare_loader import KERNEL_OFFSET, fw_dynamic_info, load_program, places
-from shyper_tui.engine.board.memory_map import RAM_BASE
+from shyper_tui.engine.board.memory_map import RAM_BASE, VIRTIO_SLOTS
 from shyper_tui.engine.board.virt_tree import virt_tree
 from shyper_tui.engine.board.virtio.block import SECTOR
 from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFile
+from shyper_tui.engine.capture import CaptureFile
 from shyper_tui.engine.clock import VirtualClock, WallClock
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.firmware.console import UartConsole
@@ -22,6 +23,7 @@ from shyper_tui.engine.firmware.sbi import ResetType
 from shyper_tui.engine.hart.program import program
 from shyper_tui.engine.hypervisor.guest_tree import Cpu
 from shyper_tui.engine.machine import Machine
+from shyper_tui.engine.outer_network import NO_NETWORK, NetworkChoice, connect_network
 from shyper_tui.engine.scenario import Scenario
 from shyper_tui.images.kernel_file import RAMDISK_START, KernelFile, open_ramdisk, ramdisk_problem, read_kernel
 from shyper_tui.images.kernel_header import KernelKind
@@ -29,6 +31,7 @@ from shyper_tui.input_file import read_input
 from shyper_tui.ipc.messages import TICKS_PER_SECOND, EngineError, ScenarioStep
 
 CONSOLE = 0
+WARNING = "warning: "
 SEED_SIZE = 32
 CPU = Cpu()
 ISA_EXTENSIONS = (*CPU.isa_extensions[:6], "h", *CPU.isa_extensions[6:])
@@ -55,6 +58,8 @@ class BareMachine:
         on_console: Callable[[bytes], None] = lambda data: None,
         on_progress: Callable[[str], None] = lambda text: None,
         on_trouble: Callable[[str], None] = lambda sentence: None,
+        network: NetworkChoice = NO_NETWORK,
+        pcap: CaptureFile | None = None,
     ) -> None:
         self._kernel = (_kernel(kernel, memory), kernel) if kernel else None
         self._bios = (_kernel(bios, memory), bios) if bios else None
@@ -62,18 +67,25 @@ class BareMachine:
         self._notes = _ramdisk_notes(initrd, self._initrd) if initrd else []
         self._append, self._on_trouble = append, on_trouble
         self._disks = [_open(Path(file), snapshot) for file in drives]
-        self._stream = ConsoleStream()
-        self._stream.tap(on_console)
+        self.console = ConsoleStream()
+        """What the serial port has sent."""
+        self.console.tap(on_console)
         core = program(lambda text, done: on_progress(f"{text} ({done:.0%})"))  # before the clock: it may take seconds
         self.machine = Machine(
             smp,
             memory,
             clock=VirtualClock() if clock == "virtual" else WallClock(),
-            on_console=self._stream.write,
+            on_console=self.console.write,
             on_power=lambda event, code: self.machine.stop(),  # also when no hart has anything to do any more
             drives=self._disks,
             report=on_trouble,
             core=core,
+        )
+        self._capture = pcap.begin(self.machine, self._log) if pcap is not None else None
+        if network.kind != "none" and len(self._disks) == VIRTIO_SLOTS:
+            raise EngineError("network", f"{VIRTIO_SLOTS} drives leave no slot for a network card; add --network none")
+        self._uplink = connect_network(
+            self.machine, VIRTIO_SLOTS - 1, network, self._log, self._capture, guest="the guest"
         )
         self._firmware: Firmware | None = None
         if self._bios is None:
@@ -81,7 +93,7 @@ class BareMachine:
             self._firmware = Firmware(self.machine.harts, self.machine.memory, console, self._reset)
             self.machine.use_software(self._firmware)
         self._scenario = Scenario(list(script), self._typed, self._later, self._script_ended)
-        self._scenario.attach(CONSOLE, self._stream)
+        self._scenario.attach(CONSOLE, self.console)
         self._load()
 
     def run(self) -> None:
@@ -94,15 +106,28 @@ class BareMachine:
                 break
             self.machine.power = None
             self.machine.board.reset()
+            if self._uplink is not None:
+                self._uplink.reset()
             self._load()
         if self.machine.power is not None:
             self._scenario.machine_stopped()
+        self._close_network()
         for slot, disk in enumerate(self._disks):
             try:
                 disk.flush()
             except OSError as error:
                 self._on_trouble(f"drive{slot}: what the guest has written may be lost: {error.strerror or error}")
             disk.close()
+
+    def _close_network(self) -> None:
+        if self._uplink is not None:
+            self._uplink.close()
+        if self._capture is not None:
+            self._capture.close()
+
+    def _log(self, line: str) -> None:
+        if line.startswith(WARNING):
+            self._on_trouble(line.removeprefix(WARNING))
 
     def type(self, data: bytes) -> None:
         """Types on the serial console. Any thread may call it."""

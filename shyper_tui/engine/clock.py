@@ -17,6 +17,8 @@ TICKS_PER_SECOND = 10_000_000
 NEVER = (1 << 64) - 1
 VIRTUAL_DIVIDER = 10
 """Cycles per tick of the virtual clock: 100 million instructions a second."""
+LONGEST_WAIT = 1.0
+"""Seconds of host time after which a machine that waits looks around."""
 
 
 class Clock(ABC):
@@ -30,6 +32,8 @@ class Clock(ABC):
         self.base_tick = 0
         self.base_cycle = 0
         self.divider = VIRTUAL_DIVIDER
+        self.outside: Callable[[], bool] = lambda: False
+        """Whether software is talking to something outside of the machine, which takes the host's time to answer."""
 
     def ticks(self, cycle: int) -> int:
         return self.base_tick + (cycle - self.base_cycle) // self.divider
@@ -58,6 +62,8 @@ class Clock(ABC):
 class VirtualClock(Clock):
     """Time follows executed instructions; waiting takes no host time. Every run repeats exactly.
 
+    While something outside of the machine may be about to answer, waiting takes as long on the host as in the machine.
+
     `divider` cycles are a tick: with fewer the harts are slower, and the same time costs the host less.
     """
 
@@ -74,7 +80,13 @@ class VirtualClock(Clock):
         return NEVER
 
     def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
-        return target
+        if not self.outside():
+            return target
+        rate = self.divider * TICKS_PER_SECOND
+        begin = time.monotonic()
+        woken = wake.wait(min((target - cycle) / rate, LONGEST_WAIT))
+        passed = int((time.monotonic() - begin) * rate)
+        return min(target, cycle + passed) if woken else min(target, cycle + max(passed, 1))
 
     def restart(self, cycle: int) -> None:
         return

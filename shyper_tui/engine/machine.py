@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from shyper_tui.engine.board.alarm import Alarm
 from shyper_tui.engine.board.board import Board
@@ -46,13 +47,20 @@ Bill = Callable[[int], None]
 """Takes ticks of the host's time."""
 
 
-class Event:
-    """A device's call at a tick."""
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """On whose behalf the host works: a hart, and `bill` is told what that took, too."""
 
-    def __init__(self, callback: Callable[[], None], payer: int | None, bill: Bill | None) -> None:
-        """`payer`: the hart on whose behalf the host works then; `bill` is told what that took, too."""
+    hart: int
+    bill: Bill | None
+
+
+class Event:
+    """A device's call at a tick, on the account of `payer`, if it is anybody's."""
+
+    def __init__(self, callback: Callable[[], None], payer: Payer | None) -> None:
         self.callback: Callable[[], None] | None = callback
-        self.payer, self.bill = payer, bill
+        self.payer = payer
 
     def cancel(self) -> None:
         self.callback = None
@@ -93,10 +101,11 @@ class Machine:
         self.paused = False
         self.cycle = 0
         self._current: Hart | None = None
-        self._payer: int | None = None  # of the event that runs: those that it orders are that hart's, too
-        self._bill: Bill | None = None
+        self._payer: Payer | None = None  # of what runs between turns: events that it orders are on the same account
         self.bill_for: Callable[[int], Bill | None] = lambda hart: None
         """Whom to tell what the host does later for the software that hart `hart` runs now."""
+        self.before_rest: Callable[[], bool] = lambda: False
+        """Called when no hart has anything to do; True when that may have changed."""
         self._mtimecmp_written = False
         self.firmware: TrapHandler | None = None
         self.hypervisor: TrapHandler | None = None
@@ -154,11 +163,15 @@ class Machine:
 
     def call_at(self, tick: int, callback: Callable[[], None]) -> Event:
         """Calls `callback` at the first turn that begins at or after `tick` (`Timebase`)."""
-        if self._current is None:
-            event = Event(callback, self._payer, self._bill)
-        else:
-            event = Event(callback, self._current.hart_id, self.bill_for(self._current.hart_id))
+        event = Event(callback, self.payer())
         heapq.heappush(self._events, (tick, next(self._order), event))
+        return event
+
+    def call_promptly(self, tick: int, callback: Callable[[], None]) -> Event:
+        """As `call_at`, and the turns that are under way go no further than `tick`."""
+        event = self.call_at(tick, callback)
+        if self._current is not None:
+            self._group.end_turns_at(self.clock.cycle_of(tick))
         return event
 
     def _next_event(self) -> int | None:
@@ -176,20 +189,28 @@ class Machine:
             self._run_event(heapq.heappop(self._events)[2])
 
     def _run_event(self, event: Event) -> None:
-        if event.callback is None:
+        if event.callback is not None:
+            self.on_account(event.payer, event.callback)
+
+    def payer(self) -> Payer | None:
+        """On whose account the host works now."""
+        if self._current is None:
+            return self._payer
+        return Payer(self._current.hart_id, self.bill_for(self._current.hart_id))
+
+    def on_account(self, payer: Payer | None, call: Callable[[], None]) -> None:
+        """Performs `call` between turns; what it takes the host is counted for `payer`."""
+        if payer is None or not self.clock.follows_host or self._current is not None:
+            call()
             return
-        payer = event.payer
-        if payer is None or not self.clock.follows_host:
-            event.callback()
-            return
-        begin = time.perf_counter_ns()
-        self._payer, self._bill = payer, event.bill
-        event.callback()
-        self._payer = self._bill = None
+        before, begin = self._payer, time.perf_counter_ns()
+        self._payer = payer
+        call()
+        self._payer = before
         taken = time.perf_counter_ns() - begin
-        self._group.charge(payer, taken)
-        if event.bill is not None:
-            event.bill(taken // NANOSECONDS_PER_TICK)
+        self._group.charge(payer.hart, taken)
+        if payer.bill is not None:
+            payer.bill(taken // NANOSECONDS_PER_TICK)
 
     def _set_time(self) -> None:
         """Hands the harts the clock's mapping from cycles to ticks."""
@@ -346,6 +367,8 @@ class Machine:
 
     def _idle(self, limit: int | None) -> None:
         """Every hart waits: on to the next timer or event, or to what another thread posts."""
+        if self.before_rest():
+            return
         soonest = self._group.soonest
         tick = self._next_event()
         if tick is not None:

@@ -16,6 +16,7 @@ from shyper_tui.engine.board.virtio.disk import Disk, DiskError, Overlay, RawFil
 from shyper_tui.engine.board.virtio.disk_server import quiet
 from shyper_tui.engine.board.virtio.disk_sync import DiskSync
 from shyper_tui.engine.board.virtio.entropy import Entropy
+from shyper_tui.engine.capture import CaptureFile
 from shyper_tui.engine.clock import Clock
 from shyper_tui.engine.firmware.console import UartConsole
 from shyper_tui.engine.firmware.firmware import Firmware
@@ -30,11 +31,15 @@ from shyper_tui.engine.hypervisor.layout import MAX_VMS
 from shyper_tui.engine.hypervisor.mvm import MVM_ID
 from shyper_tui.engine.hypervisor.platform import Platform
 from shyper_tui.engine.machine import Machine
+from shyper_tui.engine.outer_network import NO_NETWORK, NetworkChoice, connect_network
 from shyper_tui.ipc.messages import EngineError
 
 HARTS = 4
 MEMORY = 8 << 30
 """Rust-Shyper's board: 4 harts, 8 GiB."""
+
+NIC_SLOT = VIRTIO_SLOTS - 2
+"""The network card's, which the managing VM drives: the last one that nothing else is in."""
 
 HYPERVISOR_ENTRY = 0x8020_0000
 """Where a hypervisor's image would begin; ours has none, the address only shows in sepc."""
@@ -76,12 +81,17 @@ class ShyperMachine:
         *,
         mvm_off: str = "stay",
         keep_mvm_disk: bool = False,
+        network: NetworkChoice = NO_NETWORK,
+        pcap: CaptureFile | None = None,
     ) -> None:
         """`keep_mvm_disk`: what the managing VM writes stays in the file.
 
         `mvm_off`: what follows when the managing VM powers off. "stay": its guests go on, and it may be booted
         again; "end": all VMs stop and the machine powers off; "restart": all VMs stop and the machine begins again,
-        as by a reset hypercall."""
+        as by a reset hypercall.
+
+        `network`: what is behind the board's network card, by default none; `pcap`: where to write what passes the
+        switch and that card."""
         self._mvm_off = mvm_off
         self._log = hooks.log
         self._disks: list[Disk] = []
@@ -105,6 +115,8 @@ class ShyperMachine:
                 self._syncs = DiskSync(disk.flush)
             post = None if self._repeatable else machine.post
             machine.board.connect(0, board_disk(disk, machine, self._report, self._syncs, post))
+        self._capture = pcap.begin(machine, hooks.log) if pcap is not None else None
+        self.uplink = connect_network(machine, NIC_SLOT, network, hooks.log, self._capture)
         machine.board.connect(VIRTIO_SLOTS - 1, Entropy(self._seed))
         tree = virt_tree(harts=HARTS, ram_size=MEMORY, isa=cpu.isa, mmu_type=cpu.mmu_type)
         self.platform = Platform(
@@ -125,6 +137,8 @@ class ShyperMachine:
             rng_seed=self._seed,
             disks=MediatedDisks([self._open(guest_disk) for _ in range(MAX_VMS - 1)] if guest_disk else ()),
         )
+        if self._capture is not None:
+            self.platform.switch.tap_with(self._capture.tap)
         self.firmware = Firmware(machine.harts, machine.memory, UartConsole(machine.board.bus), self._reset)
         self.hypervisor = Hypervisor(machine.harts, self.firmware, self.platform)
         self.firmware.supervisor = self.hypervisor
@@ -155,7 +169,7 @@ class ShyperMachine:
         self._log(f"warning: the managing VM's disk: {line}")
 
     def close(self) -> None:
-        """Closes the disks, when everything is stored."""
+        """Closes the disks, when everything is stored, the network and the capture."""
         self.platform.disks.close(self.platform.log)
         if self._syncs is not None:
             try:
@@ -164,6 +178,10 @@ class ShyperMachine:
                 self._report(f"what was written may be lost: {error.strerror or error}")
         for disk in self._disks:
             disk.close()
+        if self.uplink is not None:
+            self.uplink.close()
+        if self._capture is not None:
+            self._capture.close()
 
     def _mvm_reset(self, kind: ResetType) -> None:
         """The managing VM is off."""

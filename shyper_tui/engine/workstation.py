@@ -10,6 +10,7 @@ from pathlib import Path
 
 from shyper_tui.engine.board.virtio.console import Console
 from shyper_tui.engine.boot_plan import BootPlan, boot_plan, text_of
+from shyper_tui.engine.capture import CaptureFile
 from shyper_tui.engine.clock import VirtualClock, WallClock
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.consoles import Consoles
@@ -24,6 +25,7 @@ from shyper_tui.engine.hypervisor.vm import RUNNING
 from shyper_tui.engine.log_folder import log_folder
 from shyper_tui.engine.log_pipe import log_line
 from shyper_tui.engine.machine import Machine
+from shyper_tui.engine.outer_network import network_choice
 from shyper_tui.engine.scenario import Scenario
 from shyper_tui.engine.shyper_machine import HARTS, MEMORY, Hooks, ShyperMachine
 from shyper_tui.engine.speed import Speedometer
@@ -93,8 +95,18 @@ class Workstation:
         hooks = Hooks(self._console_output, self._changed, log_line)
         clock = VirtualClock() if self._options.clock == "virtual" else WallClock()
         off = self._options.mvm_off
-        disk, keep = plan.mvm.disk, plan.mvm.keep_disk
-        self._built = ShyperMachine(clock, core, hooks, disk, plan.guest_disk, mvm_off=off, keep_mvm_disk=keep)
+        options = self._options
+        self._built = ShyperMachine(
+            clock,
+            core,
+            hooks,
+            plan.mvm.disk,
+            plan.guest_disk,
+            mvm_off=off,
+            keep_mvm_disk=plan.mvm.keep_disk,
+            network=network_choice(options.network, options.forwards, quiet=bool(options.script)),
+            pcap=CaptureFile(Path(options.pcap), options.pcap_replace) if options.pcap is not None else None,
+        )
         self._vms = VmControl(self._manager, self.machine.now, lambda vm: vm in self.consoles)
         self._built.platform.describe = self._describe
         self._system = SystemControl(self._vms, self.machine.post)

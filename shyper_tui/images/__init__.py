@@ -24,6 +24,7 @@ from .store import (
 if TYPE_CHECKING:
     from .builder import build
     from .debian import SUITES, fetch, rebuild
+    from .libslirp import fetch_libslirp, fetched_libslirp, has_libslirp
 
 __all__ = [
     "PREFIX",
@@ -36,6 +37,9 @@ __all__ = [
     "damaged",
     "embedded",
     "fetch",
+    "fetch_libslirp",
+    "fetched_libslirp",
+    "has_libslirp",
     "linux_images",
     "notes",
     "outdated",
@@ -45,7 +49,15 @@ __all__ = [
     "verify",
 ]
 
-_LATER = {"build": "builder", "SUITES": "debian", "fetch": "debian", "rebuild": "debian"}
+_LATER = {
+    "build": "builder",
+    "SUITES": "debian",
+    "fetch": "debian",
+    "fetch_libslirp": "libslirp",
+    "fetched_libslirp": "libslirp",
+    "has_libslirp": "libslirp",
+    "rebuild": "debian",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -81,6 +81,10 @@ class EngineOptions:
       they write stays; None: copies on write of the installed image
     * `mvm_off`: what follows when the managing VM powers off, one of MVM_OFF
     * `log_dir`: folder of the raw console logs (`vm0.log` …); None: a folder of its own in the user's state folder
+    * `network`: what is behind the managing VM's second network card: "user", "user,host-loopback", "isolated", "none"
+    * `forwards`: ports of the host that lead to the managing VM, each as `[HOST:]PORT:GUESTPORT`; None: 127.0.0.1:5555,
+      or a free port near it, to port 22
+    * `pcap`: file for all frames that pass the switch and that card (pcapng); `pcap_replace`: it may be there already
     * `script`: steps done inside the engine at exact instructions, so that scripted runs repeat exactly, too
     * `detach`: go on when the last owner has gone
     """
@@ -94,6 +98,10 @@ class EngineOptions:
     mvm_off: str = "stay"
     clock: str = "wall"
     log_dir: str | None = None
+    network: str = "user"
+    forwards: list[str] | None = None
+    pcap: str | None = None
+    pcap_replace: bool = False
     script: list[ScenarioStep] = field(default_factory=list)
     detach: bool = False
 

@@ -8,7 +8,7 @@ from shyper_tui.engine.board.memory_map import RAM_BASE
 from shyper_tui.engine.clock import VirtualClock
 from shyper_tui.engine.hart.debt import BACKING, EMPTY_CONTEXT
 from shyper_tui.engine.hart.group_layout import FASTEST_PACE, MOST_TIME, TURN
-from shyper_tui.engine.machine import SLOW_CYCLES, Machine
+from shyper_tui.engine.machine import SLOW_CYCLES, Machine, Payer
 from tests.core.encoding import assemble, word
 
 DATA = RAM_BASE + (4 << 20)
@@ -109,7 +109,7 @@ def test_what_a_device_does_later_is_for_the_hart_that_asked() -> None:
     machine.clock.follows_host = True  # as a wall clock does
     told: list[int] = []
     machine.bill_for = lambda hart: told.append
-    ordered: list[int | None] = []
+    ordered: list[Payer | None] = []
 
     def first() -> None:
         time.sleep(0.001)  # what it takes; nothing waits for it
@@ -121,7 +121,7 @@ def test_what_a_device_does_later_is_for_the_hart_that_asked() -> None:
     machine._current = None
     before = machine._group.used(1)
     machine._run_events()
-    assert ordered == [1], "and what that orders"
+    assert [payer.hart for payer in ordered if payer] == [1], "and what that orders"
     assert told[0] >= 10_000
     assert machine._group.used(1) > before
     assert machine._group.used(0) == 0

@@ -90,6 +90,11 @@ class HartGroup:
         """The turns end where `hart` is now."""
         self._end_turn(0, self._address, hart.hart_id)
 
+    def end_turns_at(self, cycle: int) -> None:
+        """No turn of this round goes past `cycle`."""
+        words = self._words
+        words[_END] = max(min(words[_END], cycle), words[_CYCLE] + 1)
+
     def break_off(self) -> None:
         """The round is over."""
         self._finish(0, self._address)
@@ -101,6 +106,7 @@ class HartGroup:
 
 
 _CYCLE, _EVENT_AT, _LIMIT, _CLOCK_AT = at.CYCLE // 8, at.EVENT_AT // 8, at.LIMIT // 8, at.CLOCK_AT // 8
+_END = at.END // 8
 _HANDOVERS = at.HANDOVERS // 8
 _BY_TIME, _USED, _PACE = at.BY_TIME // 8, at.USED // 8, at.PACE // 8
 _SPENT, _TURN_AT, _CURRENT = at.SPENT // 8, at.TURN_AT // 8, at.CURRENT // 8

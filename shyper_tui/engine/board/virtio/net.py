@@ -161,6 +161,12 @@ class Net(Backend):
             timebase.alarm.listen(self._alarm)
             self.words[at.ALARM // 8] = timebase.alarm.address
         self._unplug: Callable[[], None] = lambda: None
+        self.all_sent: Callable[[], None] | None = None
+        """Told after the port has been given all frames that there were."""
+        self.waits: Callable[[], bool] | None = None
+        """Asked when the driver has sent something; True: it is not looked at now, and `kick` comes later."""
+        self.room: Callable[[], None] | None = None
+        """Told when the driver has given buffers for frames that waited."""
         self.received_dropped = self.sent_dropped = 0
 
     def _pace_words(self, offset: int) -> memoryview[int]:
@@ -188,6 +194,11 @@ class Net(Backend):
         self._unplug()
         if self._timebase is not None:
             self._timebase.alarm.ignore(self._alarm)
+
+    @property
+    def backlog(self) -> int:
+        """Frames that wait for the guest's buffers."""
+        return len(self._waiting)
 
     def config(self) -> bytes:
         return self.mac + struct.pack("<H", LINK_UP * self.link_up | ANNOUNCE * self.announcing)
@@ -248,9 +259,13 @@ class Net(Backend):
     def process(self, index: int) -> None:
         queue = self.queue(index)
         if index == RECEIVEQ:
+            waiting = len(self._waiting)
             self._fill(queue)
+            if self.room is not None and len(self._waiting) < waiting:
+                self.room()
         elif index == TRANSMITQ:
-            self._drain(queue)
+            if self.waits is None or not self.waits():
+                self._drain(queue)
         else:
             self._control(queue)
 
@@ -306,7 +321,7 @@ class Net(Backend):
             self.transport.signal(queue)
 
     def _drain(self, queue: VirtQueue) -> None:
-        pace, port = self._pace, self.port
+        pace, port, sent = self._pace, self.port, False
         for _ in range(queue.size):
             if pace.ahead and pace.must_rest():
                 break
@@ -334,6 +349,9 @@ class Net(Backend):
             else:
                 frame = Frame(raw[_HEADER_SIZE:])
             pace.spend_more(port.send(frame) * copy)
+            sent = True
+        if sent and self.all_sent is not None:
+            self.all_sent()
 
     def _plan_signal(self) -> None:
         """Chains of frames sent are given back at once, and the driver is interrupted a little later: often an answer

@@ -12,6 +12,8 @@ from shyper_tui.engine.hart.host_memory import Block, Flag, Word
 
 Deliver = Callable[[Frame], bool]
 """Takes a frame for the device behind a port; False if it was dropped."""
+Tap = Callable[[bytes, bool], None]
+"""Is shown a frame at a port, and whether the device there has sent it."""
 
 BROADCAST = b"\xff" * 6
 FLOODS_PER_SECOND, FLOOD_BURST = 500, 64
@@ -45,6 +47,7 @@ class SwitchPort:
         self.deliver = deliver
         self.mac = mac
         self.vm = vm
+        self.tap: Tap | None = None
         self.in_dropped = self.out_dropped = 0
         self._credit, self._counted_at = FLOOD_BURST * _FLOOD_COST, 0  # ticks
 
@@ -97,6 +100,7 @@ class Switch:
         self._configured: dict[bytes, SwitchPort] = {}
         self._learned: dict[bytes, SwitchPort] = {}
         self._heard: dict[SwitchPort, dict[bytes, None]] = {}  # learned addresses of each port, oldest first
+        self._new_tap: Callable[[str], Tap] | None = None
 
     @property
     def ports(self) -> tuple[SwitchPort, ...]:
@@ -121,10 +125,20 @@ class Switch:
             raise ValueError(f"{name}: all {self._max_ports} ports of the switch are in use")
         port = SwitchPort(self, name, deliver, mac, vm, net)
         port.attached = True
+        if self._new_tap is not None:
+            port.tap = self._new_tap(name)
         self._ports.append(port)
         self._heard[port] = {}
         self._configure()
         return port
+
+    def tap_with(self, new_tap: Callable[[str], Tap]) -> None:
+        """From now on every frame that passes a port is shown to the port's tap, which `new_tap` makes from its name.
+        Native code brings no frames then."""
+        self._new_tap = new_tap
+        for port in self._ports:
+            port.tap = new_tap(port.name)
+        self._configure()
 
     def detach(self, port: SwitchPort) -> None:
         if port in self._ports:
@@ -141,7 +155,7 @@ class Switch:
             words[first + at.MAC // 8] = int.from_bytes(mac, "little")
             words[first + at.NET // 8], words[first + at.PORT // 8] = port.net, port.state.address
             first += at.ENTRY_SIZE // 8
-        words[at.PORTS // 8] = len(self._configured)
+        words[at.PORTS // 8] = len(self._configured) if self._new_tap is None else 0
 
     def forward(self, source: SwitchPort, frame: Frame) -> int:
         """Brings one frame from `source` to where it belongs; returns at how many ports that was tried."""
@@ -151,6 +165,8 @@ class Switch:
             return 0
         source.in_frames += 1
         source.in_bytes += len(data)
+        if source.tap is not None:
+            source.tap(data, True)
         configured = self._configured
         sender, destination = data[6:12], data[:6]
         if sender not in configured and not sender[0] & 1:
@@ -173,6 +189,8 @@ class Switch:
         if port.deliver is not None and port.deliver(frame):
             port.out_frames += 1
             port.out_bytes += len(frame.data)
+            if port.tap is not None:
+                port.tap(frame.data, False)
         else:
             port.out_dropped += 1
         return 1

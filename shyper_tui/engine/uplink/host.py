@@ -1,0 +1,24 @@
+"""What the outer network needs of the machine that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from shyper_tui.engine.board.device import Timebase, Timer
+
+
+class Host(Timebase, Protocol):
+    """The machine."""
+
+    def call_promptly(self, tick: int, callback: Callable[[], None]) -> Timer:
+        """As `call_at`, and not later because of what runs now."""
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Has `call` performed in the machine's thread; any thread may use it."""
+
+    def payer(self) -> Any:
+        """Whose software runs now."""
+
+    def on_account(self, payer: Any, call: Callable[[], None]) -> None:
+        """Performs `call`; what that takes the host is counted for `payer`."""
