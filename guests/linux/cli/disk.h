@@ -10,6 +10,7 @@
 struct disk {
     const char *path;
     int descriptor;
+    int direct; /* a second one, past the page cache, for large writes; -1 where the file system has no such thing */
     uint64_t sectors;
     bool read_only, block_device;
     dev_t device; /* with `inode`, what tells it from others */
