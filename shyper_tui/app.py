@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -252,14 +253,18 @@ class ShyperApp(App[int]):
 
 
 def engine_factory(options: Mapping[str, Any]) -> EngineFactory:
-    """Starts the engine that the options describe, or attaches to the one whose socket `attach` names."""
+    """Starts the engine that the options describe, or attaches to the one whose socket `attach` names. One that is
+    started after another captures frames in a file of its own: FILE-2, and so on."""
     attach = options.get("attach")
     known = {name: value for name, value in options.items() if name in EngineOptions.__dataclass_fields__}
+    numbers = itertools.count(1)
 
     async def start(on_log: Callable[[str], None]) -> Engine:
         if attach:
             return await Client.attach(attach)
-        return await Client.start(known, on_log)
+        number, file = next(numbers), known.get("pcap")
+        again = {"pcap": str(Path(file).with_stem(f"{Path(file).stem}-{number}"))} if file and number > 1 else {}
+        return await Client.start({**known, **again}, on_log)
 
     return start
 
