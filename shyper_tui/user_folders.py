@@ -21,6 +21,13 @@ def user_cache_dir(name: str = NAME) -> str:
     return platformdirs.user_cache_dir(name)
 
 
+def user_data_dir(name: str = NAME) -> str:
+    """The application's folder below XDG_DATA_HOME, by default `~/.local/share`."""
+    if _is_relative("XDG_DATA_HOME"):
+        return str(Path("~/.local/share").expanduser() / name)
+    return platformdirs.user_data_dir(name, appauthor=False)
+
+
 def user_state_dir(name: str = NAME) -> str:
     """The application's folder below XDG_STATE_HOME, by default `~/.local/state`."""
     if _is_relative("XDG_STATE_HOME"):

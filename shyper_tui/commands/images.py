@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -115,19 +116,42 @@ def build() -> None:
 
 @command.command("list")
 def list_images() -> None:
-    """List all images by name, with size and whether they are there."""
+    """List all images by name, with the space they take and whether they are there."""
     from shyper_tui import images
 
     damaged = [f"linux/{name}" for name in images.damaged()]
     for info in images.catalog():
-        state = "missing" if not info.available else "damaged" if info.name in damaged else _size(info.size)
+        state = "missing" if not info.available else "damaged" if info.name in damaged else _size(_on_host(info.path))
         echo(f"{info.name:28}{state:>12}  {info.description}")
+    _list_own_disk()
     for file, reason in images.notes().items():
         echo(f"{file} could not be made: {reason}", err=True)
     if images.outdated():
         echo("The Linux images are those of an older version. `shyper-tui images build` makes them anew.", err=True)
     if damaged:
         echo("The Linux images are damaged and not used. Run `shyper-tui images fetch` again.", err=True)
+
+
+def _list_own_disk() -> None:
+    """The user's copy of the managing VM's disk, when there is one."""
+    from shyper_tui import images
+    from shyper_tui.images import user_disk
+
+    if not user_disk.exists():
+        return
+    try:
+        own = images.user_system()
+    except images.ImageError as error:
+        echo(str(error), err=True)
+        return
+    echo(f"{'disk':28}{_size(_on_host(own.disk)):>12}  your own copy of linux/mvm.ext4, in {own.disk.parent}")
+    if own.note:
+        echo(f"Note: {own.note}", err=True)
+
+
+def _on_host(file: Path) -> int:
+    """Bytes that a file, with holes perhaps, takes on the host."""
+    return file.stat().st_blocks * 512
 
 
 def _size(size: int) -> str:
@@ -137,8 +161,28 @@ def _size(size: int) -> str:
 @command.command("path")
 @click.argument("name")
 def path(name: str) -> None:
-    """Print the file of an image, for example `linux`, `initramfs`, `guest`."""
+    """Print the file of an image, for example `linux`, `initramfs`, `guest`.
+
+    `disk` is your own copy of the managing VM's disk, which keeps what is written; it is made when there is none.
+    """
     from shyper_tui import images
 
     with _work():
-        echo(images.path(name))
+        echo(images.user_system().disk if name == "disk" else images.path(name))
+
+
+@command.command("reset")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
+    """Replace your own copy of the managing VM's disk by a new one, as installed.
+
+    Everything that was written to it is lost. With newer images (`shyper-tui images fetch --refresh`), kernel and disk
+    of the managing VM are the new ones from then on.
+    """
+    from shyper_tui.images import user_disk
+
+    if user_disk.exists() and not yes:
+        click.confirm(f"Everything written to {user_disk.folder() / 'mvm.ext4'} will be lost. Go on?", abort=True)
+    with _work():
+        made = user_disk.reset()
+    echo(f"{made.disk} is as installed, with Linux {made.release}.")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .builder import build
     from .debian import SUITES, fetch, rebuild
     from .libslirp import fetch_libslirp, fetched_libslirp, has_libslirp
+    from .user_disk import UserSystem, user_system
 
 __all__ = [
     "PREFIX",
@@ -32,6 +33,7 @@ __all__ = [
     "ImageError",
     "ImageInfo",
     "LinuxImages",
+    "UserSystem",
     "build",
     "catalog",
     "damaged",
@@ -46,6 +48,7 @@ __all__ = [
     "path",
     "rebuild",
     "resolve",
+    "user_system",
     "verify",
 ]
 
@@ -57,6 +60,8 @@ _LATER = {
     "fetched_libslirp": "libslirp",
     "has_libslirp": "libslirp",
     "rebuild": "debian",
+    "UserSystem": "user_disk",
+    "user_system": "user_disk",
 }
 
 

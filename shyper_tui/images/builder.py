@@ -70,7 +70,8 @@ def build(packages: Sequence[Path], suite: str = "", progress: Progress = _silen
         manifest = Manifest(
             store.BUILDER, suite, release,
             {package.name: store.facts_of(package) for package in packages},
-            {file: store.facts_of(new / file) for file in store.LINUX_FILES if (new / file).is_file()}, notes,
+            {file: store.facts_of(new / file) for file in store.LINUX_FILES if (new / file).is_file()},
+            notes, store.recipe(),
         )  # fmt: skip
         (new / "manifest.json").write_text(manifest.to_json())
         new.chmod(0o755)

@@ -17,6 +17,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -74,6 +75,8 @@ class Manifest:
     files: dict[str, FileFacts]
     notes: dict[str, str] = field(default_factory=dict)
     """Files that could not be made, and why."""
+    recipe: str = ""
+    """`recipe()` when they were made."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
@@ -181,9 +184,25 @@ def notes() -> dict[str, str]:
 
 
 def outdated() -> bool:
-    """The built Linux images are those of an older version. They can be used."""
+    """The built Linux images are those of another version. They can be used."""
     manifest = read_manifest(linux_folder())
-    return manifest is not None and manifest.builder < BUILDER
+    return manifest is not None and (manifest.builder < BUILDER or manifest.recipe != recipe())
+
+
+@cache
+def recipe() -> str:
+    """SHA-256 of what this version puts into the images itself: scripts, the kernel module's sources, the command."""
+    package = Path(__file__).parent
+    module = package / "driver" if (package / "driver").is_dir() else package.parents[1] / "guests/linux/shyper"
+    scripts = package / "rootfs"
+    files = {f"module/{file.name}": file for file in module.glob("*.[ch]")}
+    files |= {file.relative_to(scripts).as_posix(): file for file in scripts.rglob("*")}
+    files["shyper"] = package / "embedded" / "shyper"
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        if file.is_file():
+            digest.update(name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _private(path: Path) -> bool:
@@ -264,6 +283,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         raw = json.loads((folder / "manifest.json").read_text())
         packages, files = ({k: FileFacts(**v) for k, v in raw[key].items()} for key in ("packages", "files"))
         notes = {str(name): str(text) for name, text in raw.get("notes", {}).items()}
-        return Manifest(int(raw["builder"]), str(raw["suite"]), str(raw["release"]), packages, files, notes)
+        recipe = str(raw.get("recipe", ""))
+        return Manifest(int(raw["builder"]), str(raw["suite"]), str(raw["release"]), packages, files, notes, recipe)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
