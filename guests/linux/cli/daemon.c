@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -25,6 +26,7 @@
 #define MODULE "daemon"
 #define AT_ONCE 32 /* messages before signals are looked at */
 #define LOCK FOLDER "/daemon.lock"
+#define PATIENCE 40 /* times 50 ms */
 
 struct daemon {
     int driver, signals, loader;
@@ -35,12 +37,16 @@ struct daemon {
 
 /* Before serving */
 
-/* One daemon at a time: they would have the same indices. The lock ends with the process. */
+/* One daemon at a time: they would have the same indices. The lock ends with the process; one that is ending gets time. */
 static bool lock(void)
 {
     folder_make();
     int file = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     pid_t holder = file < 0 ? 0 : lock_file(file, true);
+    for (int tries = 0; holder && tries < PATIENCE; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        holder = lock_file(file, true);
+    }
     if (holder)
         log_error("Another daemon is running: %s; end it first%s", process_name(holder),
                   holder > 0 ? formatted(": kill %d", holder) : "");
