@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections import defaultdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pytest
 from elftools.elf.elffile import ELFFile
 
 from shyper_tui import images
@@ -82,17 +86,39 @@ def configuration(number: int = 1, *, disk: bool = True, **changes: Any) -> str:
     return json.dumps(body, indent=4)
 
 
+def linux_configuration(number: int, cmdline: str = "console=hvc0") -> str:
+    """The same for a Linux: kernel `Image`, ramdisk `initrd`, more memory."""
+    body = json.loads(configuration(number, cmdline=cmdline, image_kernel_filename="Image"))
+    body["image"]["ramdisk_filename"] = "initrd"
+    body["image"]["device_tree_load_ipa"] = "0x8f000000"
+    body["memory"]["region"][0]["length"] = "0x10000000"
+    return json.dumps(body, indent=1)
+
+
+def e2fsprogs(name: str) -> str:
+    """Path of one of its programs, which are not in every user's PATH."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH')}:/sbin:/usr/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def make_ext4(file: Path) -> None:
+    """An empty ext4 file system of 32 MiB."""
+    subprocess.run([e2fsprogs("mke2fs"), "-q", "-t", "ext4", str(file), "32M"], check=True)
+
+
 class LinuxStation:
     """The machine; call it with a line for the managing VM's shell."""
 
     def __init__(self, module: bytes, files: dict[str, bytes] | None = None, disk: Path | None = None) -> None:
-        """`files`: more files of `/root`; `disk`: the managing VM's, at /mnt."""
+        """`files`: more files of `/root`; `disk`: the managing VM's, at /mnt, where what is written stays."""
         linux = images.linux_images()
         assert linux is not None
         self.consoles: dict[int, bytearray] = defaultdict(bytearray)
         self.log: list[str] = []
         hooks = Hooks(self._output, lambda: None, self.log.append)
-        self.built = ShyperMachine(VirtualClock(CYCLES_PER_TICK), program(), hooks, disk, None)
+        self.built = ShyperMachine(VirtualClock(CYCLES_PER_TICK), program(), hooks, disk, None, keep_mvm_disk=True)
         self.machine, self.manager = self.built.machine, self.built.hypervisor.manager
         self.built.platform.describe = VmControl(self.manager, self.machine.now, lambda vm: True).default_config
         archive = CpioArchive()

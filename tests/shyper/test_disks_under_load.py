@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from shyper_tui import images
 from shyper_tui.engine.board.virtio.block import Block, RequestType
 from shyper_tui.images.cpio import CpioArchive
 
-from .linux_station import LinuxStation, configuration, plain
+from .linux_station import LinuxStation, linux_configuration, make_ext4, plain
 
 pytestmark = pytest.mark.linux
 PROGRAM = Path(__file__).parents[1] / "programs" / "linux_random_io.elf"
@@ -26,23 +23,13 @@ SHELL = rb"\n/# "
 RESULT = rb"random_io reads (\d+) writes (\d+) errors (\d+) wrong (\d+)"
 
 
-def guest_configuration(number: int) -> str:
-    body = json.loads(configuration(number, cmdline="console=hvc0", image_kernel_filename="Image"))
-    body["image"]["ramdisk_filename"] = "initrd"
-    body["image"]["device_tree_load_ipa"] = "0x8f000000"
-    body["memory"]["region"][0]["length"] = "0x10000000"
-    return json.dumps(body, indent=1)
-
-
 @pytest.fixture(scope="module")
 def station(module: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxStation]:
     """Two guests at their shells. The first one's disk is on an ext4 file system, the other's in memory."""
-    linux, mke2fs = images.linux_images(), shutil.which("mke2fs", path=f"{os.environ.get('PATH')}:/sbin:/usr/sbin")
+    linux = images.linux_images()
     assert linux is not None
-    if mke2fs is None:
-        pytest.skip("mke2fs is not installed")
     disk = tmp_path_factory.mktemp("disk") / "disk.ext4"
-    subprocess.run([mke2fs, "-q", "-t", "ext4", str(disk), "32M"], check=True)
+    make_ext4(disk)
     archive = CpioArchive()
     archive.file("bin/random_io", PROGRAM.read_bytes(), 0o755)
     ramdisk = linux.initramfs_min.read_bytes() + archive.to_bytes()
@@ -53,7 +40,7 @@ def station(module: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     station.daemon("/mnt/a.img", "b.img")
     station.log_of_daemon("MEDBLK1")
     for vm in (1, 2):
-        station.write(f"vm{vm}.json", guest_configuration(vm))
+        station.write(f"vm{vm}.json", linux_configuration(vm))
         shown = station(f"./shyper vm config vm{vm}.json; ./shyper vm boot {vm}")
         assert f"Config VM [{vm}] successfully" in shown
         station.until(vm, SHELL)
