@@ -11,7 +11,6 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .apt import Progress
@@ -56,22 +55,27 @@ def driver_module(release: str, packages: Sequence[Path], progress: Progress) ->
         folder = Path(name)
         progress("kernel headers", 0, _STEPS)
         headers = unpack_headers(packages, release, folder)
-        failures: list[str] = []
-        try:
-            for compiler in cross_compilers(progress):
-                progress(f"kernel module with {compiler.name}", 1, _STEPS)
-                try:
-                    module = build_module(headers, compiler, driver_sources())
-                except CompilerError as error:
-                    failures.append(f"{compiler.name}: {error}")
-                    continue
-                progress("kernel module", _STEPS, _STEPS)
-                return module
-        except ImageError as error:
-            if not failures:
-                raise
-            message = f"The kernel module cannot be built ({'; '.join(failures)})."
-            raise ImageError(message, error.remedy) from error
+        return build_with_any_compiler(headers, progress)
+
+
+def build_with_any_compiler(headers: KernelHeaders, progress: Progress) -> bytes:
+    """The module, by the first compiler that does it. Raises ImageError."""
+    failures: list[str] = []
+    try:
+        for compiler in cross_compilers(progress):
+            progress(f"kernel module with {compiler.name}", 1, _STEPS)
+            try:
+                module = build_module(headers, compiler, driver_sources())
+            except CompilerError as error:
+                failures.append(f"{compiler.name}: {error}")
+                continue
+            progress("kernel module", _STEPS, _STEPS)
+            return module
+    except ImageError as error:
+        if not failures:
+            raise
+        message = f"The kernel module cannot be built ({'; '.join(failures)})."
+        raise ImageError(message, error.remedy) from error
     raise AssertionError("the compilers end with an ImageError")
 
 
@@ -80,15 +84,15 @@ def build_module(headers: KernelHeaders, compiler: CrossCompiler, sources: Path)
     folder = headers.folder
     shutil.rmtree(folder / "driver", ignore_errors=True)
     shutil.copytree(sources, folder / "driver")
-    # All paths are relative: nothing of this host gets into the file.
-    names = sorted(file.stem for file in sources.glob("*.c"))
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda name: _compile(headers, compiler, name), names))
-    objects = [f"driver/{name}.o" for name in names]
-    versions = _versions_needed(headers, [folder / path for path in objects])
+    # All paths are relative: nothing of this host gets into the file. The sources are compiled as one: the kernel's
+    # headers take longer than they do.
+    together = "".join(f'#include "{file.name}"\n' for file in sorted(sources.glob("*.c")))
+    (folder / "driver" / "driver.c").write_text(together)
+    _compile(headers, compiler, "driver")
+    versions = _versions_needed(headers, folder / "driver/driver.o")
     (folder / "driver" / "module-info.c").write_text("".join(_module_description(headers, versions)))
     _compile(headers, compiler, "module-info")
-    objects.append("driver/module-info.o")
+    objects = ["driver/driver.o", "driver/module-info.o"]
     compiler.run(compiler.link(objects, headers.linker_script, f"driver/{FILE_NAME}"), folder)
     module = (folder / "driver" / FILE_NAME).read_bytes()
     magic = module_info(module).get("vermagic", "")
@@ -106,13 +110,12 @@ def _compile(headers: KernelHeaders, compiler: CrossCompiler, name: str) -> None
     compiler.run(compiler.compile(f"driver/{name}.c", f"driver/{name}.o", flags), headers.folder)
 
 
-def _versions_needed(headers: KernelHeaders, objects: Sequence[Path]) -> dict[str, int]:
-    """CRC of each symbol of the kernel that the objects use. Raises CompilerError for one that the kernel lacks."""
+def _versions_needed(headers: KernelHeaders, file: Path) -> dict[str, int]:
+    """CRC of each symbol of the kernel that an object file uses. Raises CompilerError for one that the kernel lacks."""
     defined = {"__this_module"}  # which the description below defines
-    used: set[str] = {"module_layout"}
-    for file in objects:
-        for name, is_defined in _symbols(file.read_bytes()):
-            (defined if is_defined else used).add(name)
+    used = {"module_layout"} if headers.has_option("MODVERSIONS") else set()
+    for name, is_defined in _symbols(file.read_bytes()):
+        (defined if is_defined else used).add(name)
     known = headers.symbol_versions()
     needed = sorted(used - defined)
     lacking = [name for name in needed if name not in known]
@@ -152,6 +155,8 @@ def _module_description(headers: KernelHeaders, versions: dict[str, int]) -> Ite
         "    .arch = MODULE_ARCH_INIT,\n"
         "};\n"
     )
+    if not headers.has_option("MODVERSIONS"):
+        return
     if headers.has_option("EXTENDED_MODVERSIONS"):
         crcs = ", ".join(f"{crc:#010x}" for crc in versions.values())
         names = " ".join(f'"{name}\\0"' for name in versions)

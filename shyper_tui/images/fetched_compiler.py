@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -50,7 +51,16 @@ class FetchedCompiler:
 
     @property
     def complete(self) -> bool:
-        return all(path.is_file() for path in (self.cc1, self.assembler, self.linker)) and self.libraries.is_dir()
+        """Everything is there, and of this user or root: it is going to be executed."""
+        programs = (self.cc1, self.assembler, self.linker)
+        if not all(path.is_file() for path in programs) or not self.libraries.is_dir():
+            return False
+        return all(_private(path) for path in (*programs, self.libraries, *self.libraries.iterdir()))
+
+
+def _private(path: Path) -> bool:
+    facts = path.stat()
+    return facts.st_uid in (0, os.geteuid()) and not facts.st_mode & (stat.S_IWOTH | stat.S_IWGRP)
 
 
 def fetched_compiler(progress: Progress, archive: Archive | None = None) -> FetchedCompiler:
@@ -78,6 +88,9 @@ def fetched_compiler(progress: Progress, archive: Archive | None = None) -> Fetc
             _unpack(package, unpacked)
         _collect(unpacked, new / "compiler")
         shutil.rmtree(folder, ignore_errors=True)
+        for path in (new / "compiler", *(new / "compiler").rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o700 if path.is_dir() or os.access(path, os.X_OK) else 0o600)
         (new / "compiler").rename(folder)
     return found
 

@@ -73,13 +73,16 @@ def header_packages(apt: PrivateApt, release: str) -> list[str]:
 def unpack_headers(packages: Sequence[Path], release: str, folder: Path) -> KernelHeaders:
     """Unpack what building needs of the header packages of `release` among `packages`. Raises ImageError."""
     found = [package for package in packages if package.name.startswith("linux-headers-")]
+    generated = f"linux-headers-{release}"
+    names = sorted(package.name.split("_")[0] for package in found)
+    if generated not in names:
+        others = ", ".join(name.removeprefix("linux-headers-") for name in names)
+        there = f"only those of {others}" if others else "none"
+        raise ImageError(f"The headers of kernel {release} are not among the packages: {there} are there.", _AGAIN)
     for package in found:
         _unpack(package, folder)
-    generated = f"linux-headers-{release}"
     if not (folder / generated / "Module.symvers").is_file():
-        others = sorted(package.name.split("_")[0].removeprefix("linux-headers-") for package in found)
-        there = f"only those of {', '.join(others)}" if others else "none"
-        raise ImageError(f"The headers of kernel {release} are not among the packages: {there} are there.", _AGAIN)
+        raise ImageError(f"The headers of kernel {release} lack the list of its symbols.", _AGAIN)
     common = sorted(path.name for path in folder.iterdir() if (path / "include/linux/module.h").is_file())
     if not common:
         raise ImageError(f"The common headers of kernel {release} are not among the packages.", _AGAIN)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from shyper_tui.engine.hypervisor.definition import DeviceType, EmulatedDevice
 from shyper_tui.engine.hypervisor.devices.daemon_disk import DaemonDisk
 from shyper_tui.engine.hypervisor.vm import Vm
 from shyper_tui.images import ImageError
+from shyper_tui.images.cpio import CpioArchive
 from shyper_tui.images.driver_build import driver_module
 from tests.driver.station import LinuxStation, driver_packages
 from tests.hypervisor.disk_driver import FLUSH, IN, OUT, GuestDisk, blk
@@ -287,6 +290,30 @@ def test_the_module_stays_while_a_daemon_has_it_and_comes_back_afterwards(statio
         assert answer(station, disk, limit=0.5) == (b"", OK)
         kill_daemons(station)
         remove_guests(station)
+
+
+@pytest.mark.oracle
+def test_without_the_hypervisor_the_module_is_refused_with_one_line(module: bytes, tmp_path: Path) -> None:
+    qemu, linux = shutil.which("qemu-system-riscv64"), images.linux_images()
+    assert linux is not None
+    if qemu is None:
+        pytest.skip("qemu-system-riscv64 is not installed")
+    archive = CpioArchive()
+    archive.file("lib/shyper.ko", module)
+    ramdisk = tmp_path / "initrd"
+    ramdisk.write_bytes(linux.initramfs_min.read_bytes() + archive.to_bytes())
+    script = 'run="insmod /lib/shyper.ko; dmesg | grep Shyper; ls /dev/shyper; cat /proc/modules; poweroff"'
+    command = [
+        qemu, "-M", "virt", "-m", "512M", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
+        "-kernel", str(linux.kernel), "-initrd", str(ramdisk), "-append", f"console=ttyS0 quiet {script}",
+    ]  # fmt: skip
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=True)
+    shown = done.stdout.decode(errors="replace").partition("GUEST-READY")[2]
+    assert "insmod: can't insert '/lib/shyper.ko': No such device" in shown
+    lines = {line.partition("] ")[2] for line in shown.splitlines() if "[Shyper MOD" in line}  # on the console, too
+    assert lines == {"[Shyper MOD WARNING] there is no hypervisor below this system, or one that is not known"}
+    assert "shyper_riscv64" not in shown
+    assert "/dev/shyper: No such file" in shown
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import pytest
 from shyper_tui.images import ImageError, store
 from shyper_tui.images.apt_sources import AptSource, Archive, Mirror, host_archive
 from shyper_tui.images.cross_compiler import VARIABLE, cross_compilers
-from shyper_tui.images.driver_build import driver_module, driver_sources
+from shyper_tui.images.driver_build import build_module, build_with_any_compiler, driver_module, driver_sources
 from shyper_tui.images.fetched_compiler import FetchedCompiler, fetched_compiler
+from shyper_tui.images.kernel_headers import KernelHeaders, unpack_headers
 from shyper_tui.images.kernel_modules import module_info
 
 OS_RELEASE = 'NAME="Some Linux"\nVERSION_CODENAME={}\n'
@@ -68,37 +69,63 @@ def available(kind: str) -> None:
         pytest.skip("no compiler was fetched before, and tests have no network")
 
 
+@pytest.fixture(scope="module")
+def headers(release: str, packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> KernelHeaders:
+    return unpack_headers(packages, release, tmp_path_factory.mktemp("headers"))
+
+
+def build_with(kind: str, headers: KernelHeaders, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    available(kind)
+    monkeypatch.setenv(VARIABLE, kind)
+    return build_module(headers, next(cross_compilers(quiet)), driver_sources())
+
+
 @pytest.mark.linux
 @pytest.mark.parametrize("kind", ["path", "fetched", "ziglang"])
 def test_each_compiler_builds_the_module_for_the_kernel(
-    kind: str, release: str, packages: list[Path], monkeypatch: pytest.MonkeyPatch
+    kind: str, release: str, headers: KernelHeaders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    available(kind)
-    monkeypatch.setenv(VARIABLE, kind)
-    steps: list[str] = []
-    module = driver_module(release, packages, lambda text, done, total: steps.append(text))
+    module = build_with(kind, headers, monkeypatch)
     facts = module_info(module)
     assert facts["vermagic"].split(" ")[0] == release
     assert facts["license"] == "GPL"
     assert facts["name"] == "shyper_riscv64"
     assert facts["depends"] == ""
     assert module[:4] == b"\x7fELF"
-    assert steps[0] == "kernel headers"
-    assert steps[-1] == "kernel module"
-    assert os.fsencode(Path.home()) not in module
-    assert b"/tmp/" not in module
+    assert os.fsencode(headers.folder) not in module
+    assert os.fsencode(driver_sources().parent) not in module
 
 
 @pytest.mark.linux
-def test_building_twice_gives_the_same_bytes(
-    release: str, packages: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_sources_kernel_and_compiler_give_the_same_bytes_in_any_folder(
+    release: str, packages: list[Path], headers: KernelHeaders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    available("path")
+    module = build_with("path", headers, monkeypatch)
+    steps: list[str] = []
+    again = driver_module(release, packages, lambda text, done, total: steps.append(text))
+    assert hashlib.sha256(module).digest() == hashlib.sha256(again).digest()
+    assert steps[0] == "kernel headers"
+    assert steps[-1] == "kernel module"
+
+
+@pytest.mark.linux
+def test_the_compiler_that_fails_is_followed_by_the_next_one(
+    headers: KernelHeaders, bare_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    available("ziglang")
+    for name in ("riscv64-linux-gnu-gcc", "riscv64-linux-gnu-ld"):
+        (bare_path / name).write_text("#!/bin/sh\necho 'error: no room for RISC-V today' >&2\nexit 1\n")
+        (bare_path / name).chmod(0o755)
     monkeypatch.setenv(VARIABLE, "path")
-    first = driver_module(release, packages, quiet)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    second = driver_module(release, packages, quiet)
-    assert hashlib.sha256(first).digest() == hashlib.sha256(second).digest()
+    with pytest.raises(ImageError) as refused:
+        build_with_any_compiler(headers, quiet)
+    assert refused.value.message == (
+        "The kernel module cannot be built (riscv64-linux-gnu-gcc: error: no room for RISC-V today)."
+    )
+    monkeypatch.setenv(VARIABLE, "path, ziglang")
+    steps: list[str] = []
+    assert build_with_any_compiler(headers, lambda text, done, total: steps.append(text))[:4] == b"\x7fELF"
+    assert steps[:2] == ["kernel module with riscv64-linux-gnu-gcc", "kernel module with ziglang"]
 
 
 @pytest.mark.linux
@@ -148,6 +175,24 @@ def test_an_archive_that_cannot_be_reached_is_told(tmp_path: Path, monkeypatch: 
         fetched_compiler(quiet, nowhere)
     assert refused.value.message.startswith("The cross compiler cannot be downloaded from http://127.0.0.1:9/debian")
     assert list((tmp_path / "shyper-tui" / "compiler").iterdir()) == []
+
+
+def test_a_compiler_that_others_may_write_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    for name in ("cc1", "as", "ld", "lib/libz.so.1"):
+        (tmp_path / name).touch(0o600)
+
+    def complete() -> bool:
+        return FetchedCompiler.below(tmp_path).complete
+
+    assert complete()
+    for name in ("cc1", "lib/libz.so.1", "lib"):
+        mode = (tmp_path / name).stat().st_mode
+        (tmp_path / name).chmod(mode | 0o020)
+        assert not complete()
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "ld").unlink()
+    assert not complete()
 
 
 def test_the_archive_of_the_hosts_release(tmp_path: Path) -> None:

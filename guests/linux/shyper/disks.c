@@ -26,8 +26,6 @@
 
 #define MAX_DISKS 64 /* as many as the hypervisor has room for */
 #define MAX_CACHE (1ull << 30)
-#define MEDIATED 3
-#define REQUEST 0x20
 
 struct disk_page {
     atomic64_t nreq; /* requests that the hypervisor has added and no daemon has taken */
@@ -98,7 +96,7 @@ bool disk_request_next(const struct file *file, const struct pid *process, struc
         smp_rmb(); /* the request is there before it is counted */
         *message = (struct shyper_message){
             .function = MEDIATED,
-            .event = REQUEST,
+            .event = MEDIATED_REQUEST,
             .request.index = disk->index,
             .request.type = READ_ONCE(disk->page->request.type),
             .request.sector = READ_ONCE(disk->page->request.sector),
@@ -197,7 +195,7 @@ static struct disk *find_place(const struct shyper_disk *descriptor)
     return unused ?: abandoned;
 }
 
-static struct disk *find(const struct file *file, u16 index)
+static struct disk *find_disk(const struct file *file, u16 index)
 {
     for (unsigned int i = 0; i < MAX_DISKS; i++)
         if (disks[i].index == index && belongs_to(&disks[i], file, task_tgid(current)))
@@ -208,7 +206,7 @@ static struct disk *find(const struct file *file, u16 index)
 /* `cache` has the pinned pages, which belong to the disk when this succeeds. */
 static long append(struct file *file, const struct shyper_disk *descriptor, const struct disk *cache)
 {
-    struct disk *disk = find_place(descriptor), *same_number = find(file, descriptor->index);
+    struct disk *disk = find_place(descriptor), *same_number = find_disk(file, descriptor->index);
     long error;
 
     if (!disk)
@@ -256,7 +254,7 @@ static long append_disk(struct file *file, unsigned long address)
     if (error) {
         unpin(&cache);
     } else {
-        struct disk *disk = find(file, descriptor.index);
+        struct disk *disk = find_disk(file, descriptor.index);
 
         if (copy_to_user(user, &disk->page->descriptor, sizeof(descriptor))) {
             detach(disk);
@@ -274,7 +272,7 @@ static long ask_about(struct file *file, u16 number, u16 index, u64 value)
     long result = -ENOENT;
 
     mutex_lock(&registrations);
-    disk = find(file, index);
+    disk = find_disk(file, index);
     if (disk)
         result = ask(number, virt_to_phys(disk->page), value);
     mutex_unlock(&registrations);
@@ -302,7 +300,7 @@ static long detach_disk(struct file *file, unsigned long index)
     long error = -ENOENT;
 
     mutex_lock(&registrations);
-    disk = find(file, index);
+    disk = find_disk(file, index);
     if (disk)
         error = detach(disk);
     mutex_unlock(&registrations);

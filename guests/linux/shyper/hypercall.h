@@ -26,4 +26,9 @@ long hypercall_status(u16 number, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5
 #define ask(...) SHYPER_CALL_8(hypercall, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 #define tell(...) SHYPER_CALL_8(hypercall_status, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
+/* Messages of the hypervisor: function and event */
+enum { MANAGE = 1, MANAGE_POWER_OFF = 3, MANAGE_REBOOT = 4 };
+enum { MEDIATED = 3, MEDIATED_REQUEST = 0x20 }; /* the event is the one that daemons get */
+enum { CONFIGURE = 0x11, CONFIGURE_UPLOAD_KERNEL = 9 };
+
 #endif

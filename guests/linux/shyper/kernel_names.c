@@ -16,7 +16,7 @@
 static struct shyper_kernel_name names[MAX_NAMES]; /* unused: an empty name */
 static DEFINE_MUTEX(names_lock);
 
-static struct shyper_kernel_name *find(u64 vm_id)
+static struct shyper_kernel_name *find_name(u64 vm_id)
 {
     for (unsigned int i = 0; i < MAX_NAMES; i++)
         if (names[i].name[0] && names[i].vm_id == vm_id)
@@ -24,7 +24,7 @@ static struct shyper_kernel_name *find(u64 vm_id)
     return NULL;
 }
 
-static struct shyper_kernel_name *find_unused(void)
+static struct shyper_kernel_name *find_unused_name(void)
 {
     for (unsigned int i = 0; i < MAX_NAMES; i++)
         if (!names[i].name[0])
@@ -37,7 +37,7 @@ void kernel_name_forget(u64 vm_id)
     struct shyper_kernel_name *found;
 
     mutex_lock(&names_lock);
-    found = find(vm_id);
+    found = find_name(vm_id);
     if (found)
         found->name[0] = '\0';
     mutex_unlock(&names_lock);
@@ -59,7 +59,7 @@ static long set_kernel_name(struct file *file, unsigned long address)
     if (!request->name[0])
         return -EINVAL;
     mutex_lock(&names_lock);
-    found = find(request->vm_id) ?: find_unused();
+    found = find_name(request->vm_id) ?: find_unused_name();
     if (found)
         *found = *request;
     mutex_unlock(&names_lock);
@@ -78,7 +78,7 @@ static long get_kernel_name(struct file *file, unsigned long address)
     if (copy_from_user(&request, (void __user *)address, sizeof(request)))
         return -EFAULT;
     mutex_lock(&names_lock);
-    found = find(request.vm_id);
+    found = find_name(request.vm_id);
     if (found)
         memcpy(name, found->name, sizeof(name));
     mutex_unlock(&names_lock);

@@ -19,10 +19,6 @@
 #define SLOTS 8
 #define EMPTY U64_MAX
 
-enum { MANAGE = 1, POWER_OFF = 3, REBOOT = 4 };
-enum { MEDIATED = 3 };
-enum { CONFIGURE = 0x11, UPLOAD_KERNEL = 9 };
-
 struct slot {
     u64 function, event, vm_id;
     u8 rest[512 - 3 * sizeof(u64)];
@@ -37,13 +33,13 @@ static void handle(u64 function, u64 event, u64 vm_id)
 {
     if (function == MEDIATED) {
         daemons_announce_requests();
-    } else if (function == MANAGE && event == POWER_OFF) {
+    } else if (function == MANAGE && event == MANAGE_POWER_OFF) {
         info("the hypervisor asks this system to power off");
         orderly_poweroff(true);
-    } else if (function == MANAGE && event == REBOOT) {
+    } else if (function == MANAGE && event == MANAGE_REBOOT) {
         info("the hypervisor asks this system to reboot");
         orderly_reboot();
-    } else if (function == CONFIGURE && event == UPLOAD_KERNEL) {
+    } else if (function == CONFIGURE && event == CONFIGURE_UPLOAD_KERNEL) {
         daemons_deliver(&(struct shyper_message){.function = function, .event = event, .vm_id = vm_id});
     } else {
         pr_info_ratelimited("[Shyper MOD INFO] unknown message %#llx, %#llx\n", function, event);
