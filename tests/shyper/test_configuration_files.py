@@ -195,10 +195,10 @@ def test_an_error_is_told_behind_any_number_of_warnings(files: Shyper) -> None:
 
 
 def test_texts_of_a_file_do_not_steer_the_terminal(shyper: Shyper) -> None:
-    text = GUIDE.replace("VM_T_LINUX", "\\u001b]0;title\\u0007\\u009b2J")
+    text = GUIDE.replace("VM_T_LINUX", "\\u001b]0;title\\u0007\\u009b2J\\u202e")
     (shyper.folder / "vm.json").write_text(text)
     done = shyper("vm", "config", "vm.json")
-    assert '"?]0;title???2J" is no value of "type"' in done.stderr
+    assert '"?]0;title???2J???" is no value of "type"' in done.stderr
     assert "\x1b" not in done.stderr
 
 

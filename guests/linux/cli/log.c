@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,13 @@
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
+/* The rest of a character that begins with 0xe2: invisible ones, and those that turn the direction of a line. */
+static bool hidden(unsigned char second, unsigned char third)
+{
+    return (second == 0x80 && ((third >= 0x8b && third <= 0x8f) || (third >= 0xa8 && third <= 0xae))) || /* U+200B, U+2028 */
+           (second == 0x81 && third >= 0xa0 && third <= 0xaf);                                           /* U+2060 */
+}
+
 void make_visible(char *text)
 {
     unsigned char *at = (unsigned char *)text;
@@ -19,6 +27,8 @@ void make_visible(char *text)
             *at = '?';
         else if (*at == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f) /* U+0080..U+009F in UTF-8 */
             at[0] = at[1] = '?';
+        else if (*at == 0xe2 && hidden(at[1], at[2]))
+            at[0] = at[1] = at[2] = '?';
     }
 }
 

@@ -13,7 +13,7 @@ void log_line(enum level level, const char *module, const char *format, ...) __a
 #define log_warn(...) log_line(LEVEL_WARN, MODULE, __VA_ARGS__)
 #define log_error(...) log_line(LEVEL_ERROR, MODULE, __VA_ARGS__)
 
-/* Text of others, such as names in files, must not steer the terminal: replaces every control character in place. */
+/* Text of others, such as names in files, must not steer the terminal: control and invisible characters are replaced in place. */
 void make_visible(char *text);
 
 /* A printf into memory that is never given back: for texts that live as long as the process. */
