@@ -8,10 +8,10 @@ until a lead is paid back.
 from __future__ import annotations
 
 import math
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Protocol
 
 TICKS_PER_SECOND = 10_000_000
 NEVER = (1 << 64) - 1
@@ -19,6 +19,13 @@ VIRTUAL_DIVIDER = 10
 """Cycles per tick of the virtual clock: 100 million instructions a second."""
 LONGEST_WAIT = 1.0
 """Seconds of host time after which a machine that waits looks around."""
+
+
+class Waiting(Protocol):
+    """What ends a wait of the machine, such as `Wake` or a `threading.Event`."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it has come within `timeout` seconds."""
 
 
 class Clock(ABC):
@@ -51,7 +58,7 @@ class Clock(ABC):
         """The time of the host's monotonic clock (nanoseconds) from which on `adjust` should be called."""
 
     @abstractmethod
-    def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
+    def sleep_until(self, cycle: int, target: int, wake: Waiting) -> int:
         """Every hart waits at `cycle`; the cycle to go on at: `target`, or earlier when `wake` is set."""
 
     @abstractmethod
@@ -79,7 +86,7 @@ class VirtualClock(Clock):
     def look_again(self) -> int:
         return NEVER
 
-    def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
+    def sleep_until(self, cycle: int, target: int, wake: Waiting) -> int:
         if not self.outside():
             return target
         rate = self.divider * TICKS_PER_SECOND
@@ -193,7 +200,7 @@ class WallClock(Clock):
         self.base_cycle = cycle
         self.divider = divider
 
-    def sleep_until(self, cycle: int, target: int, wake: threading.Event) -> int:
+    def sleep_until(self, cycle: int, target: int, wake: Waiting) -> int:
         now = self._host()
         self._rate.executed(cycle, now)
         wall = self._wall(now)

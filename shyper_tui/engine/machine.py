@@ -32,6 +32,7 @@ from shyper_tui.engine.hart.host_memory import CODE_MEMORY, PAGE, HostMemory
 from shyper_tui.engine.hart.program import Program, program
 from shyper_tui.engine.hart.slow_path import SlowPath
 from shyper_tui.engine.hart.state import LAYOUT, NEVER
+from shyper_tui.engine.wake import Wake
 
 TRAP_CYCLES, MMIO_CYCLES, SLOW_CYCLES = 1000, 200, 1000
 """Cycles that pass in software or a device written in Python, and in an instruction that native code leaves to the
@@ -96,7 +97,8 @@ class Machine:
         self.alarm = Alarm()
         self._order = itertools.count()
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._wake = threading.Event()
+        self._wake: threading.Event | Wake = threading.Event()
+        self._outside: Callable[[], None] | None = None
         self._stopping = False
         self.paused = False
         self.cycle = 0
@@ -226,6 +228,18 @@ class Machine:
         self._posted.put(call)
         self._wake.set()
 
+    def watch(self, descriptor: int, look: Callable[[], None]) -> None:
+        """From now on `look` is called between turns, and at once when the machine waits and `descriptor` is
+        readable. The machine must not run yet."""
+        self._outside = look
+        self._wake = Wake(descriptor)
+
+    def ignore(self) -> None:
+        """Undoes `watch`."""
+        self._outside = None
+        self._wake = threading.Event()
+        self._wake.set()
+
     def stop(self) -> None:
         """Makes `run` return. Any thread may call it."""
         self._stopping = True
@@ -259,7 +273,7 @@ class Machine:
             self._wake.clear()
             self._perform_posted()
             if self.paused and not self._stopping:
-                self._wake.wait()
+                self._wake.wait_until_set() if isinstance(self._wake, Wake) else self._wake.wait()
                 self.clock.restart(self.cycle)
                 continue
             self.run_round()
@@ -273,6 +287,8 @@ class Machine:
         `limit`."""
         if self.clock.adjust(self.cycle, max(hart.cycle for hart in self.harts)):
             self._set_time()
+        if self._outside is not None:
+            self._outside()
         self._run_events()
         tick = self._next_event()
         event_at = NEVER if tick is None else self.clock.cycle_of(tick)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,4 +57,3 @@ def slirp_uplink(host: QuietHost, library: Any) -> Iterator[MakeUplink]:
     yield make
     for uplink in made:
         uplink.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "uplink"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
+import select
 from collections.abc import Callable
 from typing import Any
 
@@ -17,18 +16,22 @@ PLAIN = bytes(10) + b"\1\0"
 
 
 class QuietHost(ManualTimebase):
-    """Time moves when a test says so; what other threads post runs in `go_on`."""
+    """Time moves when a test says so; the host's sockets are looked at in `go_on`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.accounts: list[Any] = []
+        self._watched: int | None = None
+        self._look: Callable[[], None] = lambda: None
 
     def call_promptly(self, tick: int, callback: Callable[[], None]) -> ManualTimer:
         return self.call_at(tick, callback)
 
-    def post(self, call: Callable[[], None]) -> None:
-        self.posted.put(call)
+    def watch(self, descriptor: int, look: Callable[[], None]) -> None:
+        self._watched, self._look = descriptor, look
+
+    def ignore(self) -> None:
+        self._watched = None
 
     def payer(self) -> Any:
         return "guest"
@@ -38,10 +41,10 @@ class QuietHost(ManualTimebase):
         call()
 
     def go_on(self) -> None:
-        """A millisecond passes, and what another thread wants is done, if it does so soon."""
+        """A millisecond passes, and what happens to the host's sockets is seen to, if it does so soon."""
         self.advance(10_000)
-        with contextlib.suppress(queue.Empty):
-            self.posted.get(timeout=0.02)()
+        if self._watched is not None and select.select([self._watched], [], [], 0.02)[0]:
+            self._look()
 
 
 class Guest(Driver):

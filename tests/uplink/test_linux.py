@@ -206,4 +206,3 @@ def test_the_managing_vm_has_the_card_as_its_second_interface(library: Any, tmp_
     seen = read(path)
     assert seen.names == ["uplink", "vm0 virtio_net@40003000"]
     assert {name for name, *_ in seen.frames} == {"uplink", "vm0 virtio_net@40003000"}
-    assert not any(thread.name == "uplink" for thread in threading.enumerate())

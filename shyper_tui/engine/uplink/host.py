@@ -14,8 +14,11 @@ class Host(Timebase, Protocol):
     def call_promptly(self, tick: int, callback: Callable[[], None]) -> Timer:
         """As `call_at`, and not later because of what runs now."""
 
-    def post(self, call: Callable[[], None]) -> None:
-        """Has `call` performed in the machine's thread; any thread may use it."""
+    def watch(self, descriptor: int, look: Callable[[], None]) -> None:
+        """Has `look` called between turns, and at once when the machine waits and `descriptor` is readable."""
+
+    def ignore(self) -> None:
+        """Undoes `watch`."""
 
     def payer(self) -> Any:
         """Whose software runs now."""

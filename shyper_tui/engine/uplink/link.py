@@ -28,8 +28,8 @@ from shyper_tui.engine.uplink.large_segments import SEGMENT, SegmentSizes, finis
 from shyper_tui.engine.uplink.libslirp import POLL_IN
 from shyper_tui.engine.uplink.packets import TCP, Packet, packet
 from shyper_tui.engine.uplink.peer import BuiltInPeer
-from shyper_tui.engine.uplink.poller import Poller
 from shyper_tui.engine.uplink.slirp import SlirpNetwork
+from shyper_tui.engine.uplink.sockets import Sockets
 
 FEATURES = (
     VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_ECN
@@ -48,7 +48,7 @@ class Uplink:
     """A network card, `net`, and a network behind it. All methods belong to the machine's thread.
 
     The card sends into the network while its driver's notification is served, and answers come back in the same
-    moment. What comes from the host later is brought by `Poller`, on the account of whoever used the card last.
+    moment. What comes from the host later is looked for between turns, on the account of whoever used the card last.
     """
 
     def __init__(self, host: Host, tap: Tap | None = None) -> None:
@@ -60,7 +60,7 @@ class Uplink:
         self._tap = tap
         self._network: SlirpNetwork | BuiltInPeer | None = None
         self._slirp: SlirpNetwork | None = None
-        self._poller: Poller | None = None
+        self._ready: Sockets | None = None
         self._flows = Flows(lambda: self.sockets, host.now)
         self._arrived: list[bytes] = []
         self._sizes = SegmentSizes()
@@ -70,6 +70,8 @@ class Uplink:
         self._timer: Timer | None = None
         self._timer_at = 0
         self._payer: object = None
+        self._due = False
+        """The network has something to do besides its sockets."""
         self.dropped = 0
         """Frames that found no room."""
 
@@ -78,8 +80,9 @@ class Uplink:
         self._network = network
         if isinstance(network, SlirpNetwork):
             self._slirp = network
-            self._poller = poller = Poller(lambda: self.host.post(self._woken))
-            network.opened = network.closing = poller.forget
+            self._ready = ready = Sockets()
+            network.opened = network.closing = ready.forget
+            self.host.watch(ready.descriptor, self._look)
             self.serve()
 
     @property
@@ -119,6 +122,7 @@ class Uplink:
             self._batch.add(stream=False)
             return 0
         data, found = admitted
+        self._due = self._due or found is None  # frames that wait for an answer to ARP
         self._batch.add(stream=found is not None and found.protocol == TCP and is_data(data, found))
         self._network.send(data)
         if self._arrived:
@@ -144,7 +148,7 @@ class Uplink:
         """The driver has sent all that it had."""
         self._batch.end()
         self._payer = self.host.payer()
-        self.serve()
+        self._serve_sockets()
 
     def rests(self) -> bool:
         """The machine has nothing to do: the card need not wait for more. True when it did."""
@@ -152,33 +156,40 @@ class Uplink:
 
     # The network's side
 
-    def _woken(self) -> None:
-        """Something has happened to a socket."""
-        if self._poller is not None:
-            self.host.on_account(self._payer, self.serve)
-            self._poller.go_on()
+    def _look(self) -> None:
+        """Serves the network if something has happened to its sockets."""
+        if self._ready is not None and self._ready.ready():
+            self.host.on_account(self._payer, self._serve_sockets)
 
     def serve(self) -> None:
         """Does what is due in the network, and what its sockets call for."""
-        network, poller = self._slirp, self._poller
-        self._hand_out(self._answers.take())
-        if network is None or poller is None:
-            return
-        self._watch(network, poller)
-        network.serve(poller.ready())
-        if self._arrived:
-            self._take_arrived()
-            self._hand_out(self._answers.take())
-        self._plan(self._watch(network, poller))
+        self._due = True
+        self._serve_sockets()
 
-    def _watch(self, network: SlirpNetwork, poller: Poller) -> int | None:
-        """Lets the poller wait for what the network wants now; when it has to be served in any case (ticks)."""
+    def _serve_sockets(self) -> None:
+        network, sockets = self._slirp, self._ready
+        self._hand_out(self._answers.take())
+        if network is None or sockets is None:
+            return
+        delay = self._watch(network, sockets)
+        ready = sockets.ready()
+        if ready or self._due:
+            self._due = False
+            network.serve(ready)
+            if self._arrived:
+                self._take_arrived()
+                self._hand_out(self._answers.take())
+            delay = self._watch(network, sockets)
+        self._plan(delay)
+
+    def _watch(self, network: SlirpNetwork, sockets: Sockets) -> int | None:
+        """Waits for what the network wants now; when it has to be served in any case (ticks)."""
         wanted, delay = network.wanted()
         if self._waiting:  # the guest does not keep up: data stays with the host, and with whoever sends it
             wanted = [(descriptor, events & ~POLL_IN) for descriptor, events in wanted]
         elif self._flows.full:  # nor are connections taken from outside
             wanted = [(descriptor, events) for descriptor, events in wanted if descriptor in network.sockets]
-        poller.watch((descriptor, events) for descriptor, events in wanted if events & 7)
+        sockets.watch((descriptor, events) for descriptor, events in wanted if events & 7)
         return delay if network.sockets else None
 
     def _plan(self, delay: int | None) -> None:
@@ -251,6 +262,7 @@ class Uplink:
         if self._network is not None:
             self._network.close()
             self._network = self._slirp = None
-        if self._poller is not None:
-            self._poller.close()
-            self._poller = None
+        if self._ready is not None:
+            self.host.ignore()
+            self._ready.close()
+            self._ready = None

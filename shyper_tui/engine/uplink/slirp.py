@@ -1,7 +1,7 @@
 """The user network by libslirp, which is QEMU's own.
 
 It makes no process: its life is the engine's (`passt`, the alternative, is a daemon beside it that has to be started,
-watched and ended). Everything of it belongs to the machine's thread; `Poller` only waits for its sockets.
+watched and ended). Everything of it belongs to the machine's thread.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Waits for sockets in a thread of its own, and does nothing else with them."""
+"""The host's sockets of the user network: which are ready, and a descriptor that tells when some are."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import select
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from shyper_tui.engine.uplink.libslirp import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI
 
@@ -16,25 +15,16 @@ _EVENTS = (
     (POLL_ERR, select.EPOLLERR),
     (POLL_HUP, select.EPOLLHUP),
 )
-STOP_SECONDS = 5.0
 
 
-class Poller:
-    """Calls `wake`, in its own thread, when one of the descriptors is ready, and then no more until `go_on`.
+class Sockets:
+    """Descriptors with the events that matter, those of libslirp (POLL_*)."""
 
-    All methods belong to one other thread. Events are those of libslirp (POLL_*).
-    """
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+    def __init__(self) -> None:
         self._masks: dict[int, int] = {}
         self._epoll = select.epoll()
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._epoll.register(self._bell, select.EPOLLIN)
-        self._may_wait = threading.Semaphore(0)
-        self._ending = False
-        self._thread = threading.Thread(target=self._wait, name="uplink", daemon=True)
-        self._thread.start()
+        self.descriptor = self._epoll.fileno()
+        """Readable when one of them is ready."""
 
     def watch(self, wanted: Iterable[tuple[int, int]]) -> None:
         """From now on these descriptors count, for these events; none means all of them."""
@@ -50,36 +40,22 @@ class Poller:
                 self._set(descriptor, mask)
         self._masks = masks
 
-    def go_on(self) -> None:
-        """What `wake` was called for is done."""
-        self._may_wait.release()
-
     def ready(self) -> dict[int, int]:
-        """Which of the descriptors are ready now, with their events; it never waits."""
+        """Which of them are ready now, with their events; it never waits."""
         if not self._masks:
             return {}
         found = self._epoll.poll(0)
         return {descriptor: sum(event for event, bit in _EVENTS if mask & bit) for descriptor, mask in found}
 
     def forget(self, descriptor: int) -> None:
-        """The descriptor is about to be closed, or does not count any more."""
+        """It is about to be closed, or does not count any more."""
         if self._masks.pop(descriptor, None) is not None:
-            try:
+            with contextlib.suppress(OSError):  # it is closed already
                 self._epoll.unregister(descriptor)
-            except OSError:
-                return  # it is closed already
 
     def close(self) -> None:
-        """Ends the thread."""
-        if self._ending:
-            return
-        self._ending = True
-        os.eventfd_write(self._bell, 1)
-        self._may_wait.release()
-        self._thread.join(STOP_SECONDS)
-        if not self._thread.is_alive():
-            self._epoll.close()
-            os.close(self._bell)
+        self._masks.clear()
+        self._epoll.close()
 
     def _set(self, descriptor: int, mask: int) -> None:
         try:
@@ -92,10 +68,3 @@ class Poller:
             self._epoll.register(descriptor, mask)
         except FileExistsError:
             self._epoll.modify(descriptor, mask)
-
-    def _wait(self) -> None:
-        while not self._ending:
-            self._epoll.poll()
-            if not self._ending:
-                self._wake()
-                self._may_wait.acquire()
