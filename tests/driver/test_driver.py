@@ -262,6 +262,30 @@ def test_more_messages_than_the_ring_has_slots_all_arrive(station: LinuxStation)
     assert found == [str(number) for number in range(60)]
 
 
+def test_messages_whose_interrupts_have_merged_or_that_skip_a_slot_arrive(station: LinuxStation) -> None:
+    start_daemon(station, "drain /disk0")
+    mvm = station.manager.table[0].vm
+    assert mvm is not None
+    assert mvm.vplic is not None
+    assert mvm.mailbox_irq is not None
+    mailbox, interrupt = mvm.mailbox, mvm.mailbox._interrupt
+    for number in range(20):
+        mailbox._interrupt = lambda: None
+        assert mvm.notify(0x11, 9, 2 * number)
+        mailbox._interrupt, mailbox._raised = interrupt, False
+        assert mvm.notify(0x11, 9, 2 * number + 1)
+        mailbox._in_flight = 1  # one interrupt for both, and no other
+        station.run(0.02)
+    uploads = re.compile(r"upload vm (\d+)")
+    assert uploads.findall(station.command("cat /out")) == [str(number) for number in range(40)]
+    for number in range(20):
+        mvm.vplic.plic.pulse(mvm.mailbox_irq)  # for nothing: the hypervisor skips a slot
+        station.run(0.02)
+        assert mvm.notify(0x11, 9, 40 + number)
+        station.run(0.02)
+    assert uploads.findall(station.command("cat /out")) == [str(number) for number in range(60)]
+
+
 @pytest.mark.parametrize(("event", "program"), [(3, "poweroff"), (4, "reboot")])
 def test_a_request_to_power_off_or_reboot_runs_the_systems_own_program(
     station: LinuxStation, event: int, program: str
