@@ -24,9 +24,9 @@ from shyper_tui.engine.shyper_machine import Hooks, ShyperMachine
 from shyper_tui.engine.vm_control import VmControl
 from shyper_tui.images.cpio import CpioArchive
 
-CYCLES_PER_TICK = 10
+CYCLES_PER_TICK = 5
 RAMDISK = 0xA000_0000
-CMDLINE = "console=ttyS0 audit=0 default_hugepagesz=2M hugepagesz=2M hugepages=10"
+CMDLINE = "console=ttyS0 audit=0 quiet default_hugepagesz=2M hugepagesz=2M hugepages=10"
 """Rust-Shyper's, but for the disk: the system is the initramfs."""
 PROMPT, GUEST_PROMPT = b"\nmvm# ", b"gvm# "
 GUEST_BASE = 0x8020_0000
@@ -86,7 +86,7 @@ def configuration(number: int = 1, *, disk: bool = True, **changes: Any) -> str:
     return json.dumps(body, indent=4)
 
 
-def linux_configuration(number: int, cmdline: str = "console=hvc0") -> str:
+def linux_configuration(number: int, cmdline: str = "console=hvc0 quiet") -> str:
     """The same for a Linux: kernel `Image`, ramdisk `initrd`, more memory."""
     body = json.loads(configuration(number, cmdline=cmdline, image_kernel_filename="Image"))
     body["image"]["ramdisk_filename"] = "initrd"

@@ -212,7 +212,8 @@ static bool ignored(int number)
     return !sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN;
 }
 
-static void listen(struct daemon *daemon)
+/* False when nobody would tell of messages. */
+static bool listen_to_messages(struct daemon *daemon)
 {
     sigset_t taken;
     signal(SIGHUP, SIG_IGN); /* a terminal that is closed takes no disk from a guest */
@@ -229,7 +230,11 @@ static void listen(struct daemon *daemon)
         sigaddset(&taken, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &taken, NULL); /* in all threads: they are started later */
     daemon->signals = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
-    driver_call(daemon->driver, SIGNAL_TO, (uint64_t)getpid());
+    /* also where poll() is enough: it is what makes this process the one that uploads kernels again */
+    if (driver_call(daemon->driver, SIGNAL_TO, (uint64_t)getpid()) >= 0)
+        return true;
+    log_error("err: ioctl fail! The kernel module does not tell of requests");
+    return false;
 }
 
 static void stop(struct daemon *daemon)
@@ -258,7 +263,8 @@ int system_daemon(const struct arguments *arguments)
     }
     if (!managing_vm(daemon.driver) || !lock())
         return FAILED;
-    listen(&daemon);
+    if (!listen_to_messages(&daemon))
+        return FAILED;
     for (unsigned i = 0; i < config.count; i++)
         serve_disk(&daemon, config.paths[i]);
     if (config.count && !daemon.count) {
