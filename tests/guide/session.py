@@ -1,7 +1,8 @@
 """The console sessions in `docs/guide.md`: what is typed, what is to be seen.
 
-In its `console` blocks a line that begins with a prompt has something to type behind it; `‹ctrl+a› ‹x› ‹enter›` are
-keys; `…` stands for anything, within a line or for any number of lines; every other line must be seen in that order.
+In its `console` blocks a line that begins with a prompt has something to type behind it, with Enter unless it has a key
+in it such as `‹ctrl+a›`. A line that begins with a key is typed when the line before it is there. `…` stands for anything,
+within a line or for any number of lines; every other line must be seen in that order.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ def steps(text: str) -> list[Step]:
         for line in block.splitlines():
             prompt = _PROMPT.match(line)
             if prompt:
-                found.append(Step(prompt[1], prompt[2] + "\r"))
+                found.append(Step(prompt[1], _typed(prompt[2])))
             elif _KEY.match(line):
-                found.append(Step("", "".join(map(_typed, _KEY.finditer(line)))))
+                before = [shown for shown in found[-1].shown if shown.strip("… ")]
+                found.append(Step(max(before[-1].split("…"), key=len).strip() if before else "", _typed(line)))
             elif found:
                 found[-1].shown.append(line)
             else:
@@ -44,10 +46,10 @@ def steps(text: str) -> list[Step]:
     return found
 
 
-def _typed(key: re.Match[str]) -> str:
-    if key[1]:
-        return chr(ord(key[2].upper()) & 0x1F)
-    return _NAMED.get(key[2], key[2])
+def _typed(text: str) -> str:
+    if not _KEY.search(text):
+        return text + "\r"
+    return _KEY.sub(lambda key: chr(ord(key[2].upper()) & 0x1F) if key[1] else _NAMED.get(key[2], key[2]), text)
 
 
 def plain(output: bytes) -> str:

@@ -1,0 +1,60 @@
+"""The commands of `docs/guide.md`, typed into the managing VM's Linux: each shows what the guide says."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from shyper_tui import images
+from shyper_tui.ipc.client import Client
+from shyper_tui.ipc.messages import EngineOptions, ScenarioStatus, ScenarioStep
+from tests.guide.session import GUIDE, Step, missing, plain, steps
+
+pytestmark = [
+    pytest.mark.linux,
+    pytest.mark.skipif(images.linux_images() is None, reason="needs the Linux images: shyper-tui images fetch"),
+]
+LAST = "root@mvm:~# "
+
+
+def script(typed: list[Step]) -> list[ScenarioStep]:
+    """Waits for each prompt on the managing VM's console, then types."""
+    found = []
+    for step in typed:
+        if step.prompt:
+            found.append(ScenarioStep("until", 0, step.prompt))
+        found.append(ScenarioStep("send", 0, step.keys))
+    return [*found, ScenarioStep("until", 0, LAST)]
+
+
+async def play(logs: Path, typed: list[Step]) -> ScenarioStatus:
+    options = EngineOptions(clock="virtual", snapshot=True, log_dir=str(logs), script=script(typed))
+    async with await Client.start(options) as client:
+        return await client.wait_scenario(280)
+
+
+def outputs(log: bytes, typed: list[Step]) -> list[str]:
+    """What came after each step, up to the next."""
+    text, at, found = plain(log), 0, []
+    for index, step in enumerate(typed):
+        at = text.index(step.prompt, at) + len(step.prompt)
+        following = next((later.prompt for later in typed[index + 1 :] if later.prompt), LAST)
+        found.append(text[at : text.find(following, at)])
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_every_command_of_the_guide_shows_what_it_says_and_twice_the_same(tmp_path: Path) -> None:
+    typed = steps(GUIDE.read_text(encoding="utf-8"))
+    logs = [tmp_path / "first", tmp_path / "second"]
+    for folder in logs:
+        status = asyncio.run(play(folder, typed))
+        assert status.finished, (status.failure, [step.text for step in status.steps if not step.done][:1])
+    for step, output in zip(typed, outputs((logs[0] / "vm0.log").read_bytes(), typed), strict=True):
+        assert missing(step.shown, output) == "", f"{step.keys!r} showed {output!r}"
+    names = sorted(file.name for file in logs[0].iterdir())
+    assert names == ["vm0.log", "vm1.log", "vm2.log"]
+    for name in names:
+        assert (logs[0] / name).read_bytes() == (logs[1] / name).read_bytes(), name
