@@ -1,8 +1,8 @@
 """The console sessions in `docs/guide.md`: what is typed, what is to be seen.
 
 In its `console` blocks a line that begins with a prompt has something to type behind it, with Enter unless it has a key
-in it such as `‹ctrl+a›`. A line that begins with a key is typed when the line before it is there. `…` stands for anything,
-within a line or for any number of lines; every other line must be seen in that order.
+in it such as `‹ctrl+a›`. A line that begins with a key is typed when the line before it is there. `…` stands for
+anything, within a line or for any number of lines; every other line must be seen in that order.
 """
 
 from __future__ import annotations

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from shyper_tui import images
-from shyper_tui.ipc.client import Client
-from shyper_tui.ipc.messages import EngineOptions, ScenarioStatus, ScenarioStep
+from shyper_tui.ipc.messages import ScenarioStep
+from tests.guide.machine import MVM, needs_linux, run_script
 from tests.guide.session import GUIDE, Step, missing, plain, steps
 
-pytestmark = [
-    pytest.mark.linux,
-    pytest.mark.skipif(images.linux_images() is None, reason="needs the Linux images: shyper-tui images fetch"),
-]
-LAST = "root@mvm:~# "
+pytestmark = needs_linux
 
 
 def script(typed: list[Step]) -> list[ScenarioStep]:
@@ -26,13 +20,7 @@ def script(typed: list[Step]) -> list[ScenarioStep]:
         if step.prompt:
             found.append(ScenarioStep("until", 0, step.prompt))
         found.append(ScenarioStep("send", 0, step.keys))
-    return [*found, ScenarioStep("until", 0, LAST)]
-
-
-async def play(logs: Path, typed: list[Step]) -> ScenarioStatus:
-    options = EngineOptions(clock="virtual", snapshot=True, log_dir=str(logs), script=script(typed))
-    async with await Client.start(options) as client:
-        return await client.wait_scenario(280)
+    return [*found, ScenarioStep("until", 0, MVM)]
 
 
 def outputs(log: bytes, typed: list[Step]) -> list[str]:
@@ -40,7 +28,7 @@ def outputs(log: bytes, typed: list[Step]) -> list[str]:
     text, at, found = plain(log), 0, []
     for index, step in enumerate(typed):
         at = text.index(step.prompt, at) + len(step.prompt)
-        following = next((later.prompt for later in typed[index + 1 :] if later.prompt), LAST)
+        following = next((later.prompt for later in typed[index + 1 :] if later.prompt), MVM)
         found.append(text[at : text.find(following, at)])
     return found
 
@@ -50,8 +38,7 @@ def test_every_command_of_the_guide_shows_what_it_says_and_twice_the_same(tmp_pa
     typed = steps(GUIDE.read_text(encoding="utf-8"))
     logs = [tmp_path / "first", tmp_path / "second"]
     for folder in logs:
-        status = asyncio.run(play(folder, typed))
-        assert status.finished, (status.failure, [step.text for step in status.steps if not step.done][:1])
+        run_script(folder, script(typed))
     for step, output in zip(typed, outputs((logs[0] / "vm0.log").read_bytes(), typed), strict=True):
         assert missing(step.shown, output) == "", f"{step.keys!r} showed {output!r}"
     names = sorted(file.name for file in logs[0].iterdir())
