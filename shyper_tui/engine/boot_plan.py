@@ -37,7 +37,7 @@ class MvmPlan:
 @dataclass(frozen=True)
 class BootPlan:
     """Everything to boot; `guests` are configuration files, read when it is their turn. `guest_disk`: the image that
-    each guest gets a copy of; None: none, or the disks are those of a daemon's file."""
+    each guest gets a copy of; None: the disks are those of a daemon's file, or of the managing VM's daemon."""
 
     embedded: bool
     mvm: MvmPlan
@@ -51,10 +51,10 @@ def boot_plan(options: EngineOptions) -> BootPlan:
     """The plan for these options; EngineError when the managing VM cannot be made."""
     linux = None if options.embedded else images.linux_images()
     embedded = linux is None
-    if options.vms is not None or options.mvm is not None:  # who brings a managing VM brings its guests, or none
+    if options.vms is not None or options.mvm is not None or linux is not None:
         guests = [Path(file) for file in options.vms or ()]
     else:
-        guests = [config.sample_path("embedded-guest" if embedded else "linux-guest")]
+        guests = [config.sample_path("embedded-guest")]
     warnings = []
     if linux is None and not options.embedded and (broken := images.damaged()):
         warnings.append(f"no Linux: {broken[0]} of its images is damaged; run `shyper-tui images fetch` again")
@@ -72,7 +72,7 @@ def boot_plan(options: EngineOptions) -> BootPlan:
             mvm = _linux_mvm(system)
     except images.ImageError as error:
         raise EngineError("image", str(error)) from None
-    shared = linux.gvm_disk if linux and options.daemon is None else None
+    shared = linux.gvm_disk if linux and guests and options.daemon is None else None
     return BootPlan(embedded, mvm, guests, shared, "; ".join(warnings))
 
 

@@ -71,8 +71,8 @@ class EngineOptions:
 
     * `embedded`: the built-in supervisor and guest even where Linux images are installed
     * `mvm`: JSON file of the managing VM; None: the built-in configuration
-    * `vms`: JSON files of the guest VMs; None: the sample that fits the built-in managing VM;
-      none beside an `mvm`
+    * `vms`: JSON files of the guest VMs; None: the sample beside the built-in supervisor, none beside a Linux, in which
+      the user makes them
     * `mvm_disk`: image of the managing VM's disk; None: the user's own copy of the installed one, or with `snapshot`
       the installed one itself
     * `snapshot`: what the managing VM writes to its disk ends with the engine

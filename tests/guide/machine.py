@@ -22,7 +22,7 @@ MVM, GVM1, GVM2 = "root@mvm:~# ", "root@gvm1:~# ", "root@gvm2:~# "
 LOGIN = ((0, "mvm login: ", "root"), (0, "Password: ", "root"))
 GUEST_LOGIN = ((1, "gvm1 login: ", "root"), (1, "Password: ", "vm1"))
 DAEMON = ((0, MVM, "insmod shyper_riscv64.ko"), (0, MVM, "chmod +x shyper"))
-STEPS = 280.0
+STEPS = 100.0
 """Seconds that a script may take here."""
 
 Typed = tuple[int, str, str]

@@ -24,12 +24,12 @@ def script(typed: list[Step]) -> list[ScenarioStep]:
 
 
 def outputs(log: bytes, typed: list[Step]) -> list[str]:
-    """What came after each step, up to the next."""
+    """What came after each step, up to the text that the next one waited for."""
     text, at, found = plain(log), 0, []
     for index, step in enumerate(typed):
         at = text.index(step.prompt, at) + len(step.prompt)
         following = next((later.prompt for later in typed[index + 1 :] if later.prompt), MVM)
-        found.append(text[at : text.find(following, at)])
+        found.append(text[at : text.index(following, at) + len(following)])
     return found
 
 

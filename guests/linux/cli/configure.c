@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -125,6 +126,20 @@ static const char *send_memory_and_cpu(int driver, uint64_t vm_id, const struct 
     return driver_call(driver, SET_CPU, address(&cpu)) < 0 ? refused("cpu") : NULL;
 }
 
+/* A mediated disk may come a little later: `shyper system daemon FILE &` goes on to register its disks after the shell has
+   its prompt back. */
+static bool add_emulated(int driver, const struct add_emulated *request)
+{
+    const struct timespec pause = {0, 100000000};
+    for (unsigned tries = request->type == DEVICE_MEDIATED ? 30 : 1; tries; tries--) {
+        if (driver_call(driver, ADD_EMULATED, address(request)) >= 0)
+            return true;
+        if (tries > 1)
+            nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
 static const char *send_emulated(int driver, uint64_t vm_id, const struct vm_config *config)
 {
     for (unsigned i = 0; i < config->emulated_count; i++) {
@@ -140,7 +155,7 @@ static const char *send_emulated(int driver, uint64_t vm_id, const struct vm_con
             .cfg_length = device->cfg_count,
             .type = device->type,
         };
-        if (driver_call(driver, ADD_EMULATED, address(&request)) < 0)
+        if (!add_emulated(driver, &request))
             return formatted("failed to send vm_emulated_device_config_arg of \"%s\"%s", device->name,
                              device->type == DEVICE_MEDIATED
                                  ? "; no mediated disk is free, is `shyper system daemon` running?"
