@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from shyper_tui.bench import ssh_copy, uplink
 from shyper_tui.bench.configurations import GUEST, SERIAL, command_line, configuration
 from shyper_tui.bench.launch import timed
 from shyper_tui.bench.measurements import FOLDER, LINUX_MEMORY
@@ -51,8 +52,14 @@ def scenarios(folder: Path, linux: LinuxImages, qemu: Qemu | None) -> dict[str, 
         "mediated disk": lambda: _run(_mediated_disk(files)),
         "TCP between VMs": lambda: _run(_between_vms(files)),
     }
+    if ssh_copy.available():
+        found["copies by ssh"] = partial(ssh_copy.ours, folder, linux)
+    found["uplink"] = lambda: _uplink(uplink.mvm_command, "")
     if qemu is not None:
         found["QEMU's disk"] = partial(_qemu_disk, files, qemu)
+        found["QEMU's user network"] = lambda: _uplink(partial(uplink.qemu_command, qemu), "qemu_")
+    if qemu is not None and ssh_copy.available():
+        found["copies by ssh on QEMU"] = partial(ssh_copy.on_qemu, folder, linux, qemu)
     return found
 
 
@@ -147,6 +154,17 @@ async def _between_vms(files: _Files) -> str:
         await client.console.expect(1, "io_bench serves", LIMIT)
         await client.console.write(0, f"io_bench tcp 10.0.0.2 {PORT} {TCP} mvm_gvm\r".encode())
         return await client.console.expect(0, _DONE, LIMIT)
+
+
+def _uplink(command: Callable[[int], tuple[str, ...]], prefix: str) -> Figures:
+    """TCP between the host and a Linux, without encryption."""
+    port = uplink.free_port()
+    found = uplink.measure_uplink(command(port), port)
+    return {
+        f"{prefix}uplink_in": found.in_rate,
+        f"{prefix}uplink_out": found.out_rate,
+        f"{prefix}uplink{ROUND_TRIP}": found.round_trip * 1000,
+    }
 
 
 def _qemu_disk(files: _Files, qemu: Qemu) -> Figures:

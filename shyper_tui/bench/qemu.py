@@ -38,15 +38,19 @@ class Qemu:
         return Launch(tuple(command), until)
 
     def with_user_network(
-        self, kernel: str, initrd: str, append: str, memory: str, port: int, guest_port: int
+        self, kernel: str, initrd: str, append: str, memory: str, port: int, guest_port: int, drive: Path | None = None
     ) -> tuple[str, ...]:
         """The command of a Linux with a network card on QEMU's user network, and `port` of the host's loopback leading
-        to it. Its console is standard input and output."""
+        to it. Its console is standard input and output; the drive stays unchanged."""
         network = f"user,id=outer,hostfwd=tcp:127.0.0.1:{port}-:{guest_port}"
         card = ("-netdev", network, "-device", "virtio-net-device,netdev=outer,mac=52:54:00:12:34:56")
         modern = ("-global", "virtio-mmio.force-legacy=false")
         system = ("-kernel", kernel, "-initrd", initrd, "-append", append)
-        return (*self._board(1, memory, ()), *modern, *card, *system)
+        disk: tuple[str, ...] = ()
+        if drive is not None:
+            disk = ("-drive", f"file={drive},format=raw,if=none,id=disk,snapshot=on")
+            disk += ("-device", "virtio-blk-device,drive=disk")
+        return (*self._board(1, memory, ()), *modern, *disk, *card, *system)
 
     def _board(self, harts: int, memory: str, network: tuple[str, ...] = ("-nic", "none")) -> tuple[str, ...]:
         return (self.path, "-M", "virt", "-smp", str(harts), "-m", memory, "-nographic", "-no-reboot", *network)
