@@ -24,6 +24,7 @@ from shyper_tui.ipc.messages import EngineOptions
 COPY = 32 << 20
 """Bytes."""
 LOGIN = "mvm login: "
+TRIES = 20
 LIMIT = 180.0
 """Seconds that a boot or a copy may take."""
 APPEND = "console=ttyS0 earlycon=sbi root=/dev/vda rw audit=0"
@@ -66,7 +67,7 @@ def _copies(folder: Path, port: int, prefix: str) -> Figures:
     source, back = folder / "copied", folder / "back"
     source.write_bytes(content)
     ssh = _Ssh(folder, port)
-    ssh.run("ssh", "-p", str(port), "root@127.0.0.1", "true")  # whatever happens only once
+    ssh.wait("ssh", "-p", str(port), "root@127.0.0.1", "true")  # the server starts a little later than the login
     sent = ssh.run("scp", "-P", str(port), str(source), "root@127.0.0.1:/root/copied")
     digest = hashlib.sha256(content).hexdigest()
     if digest not in ssh.output("ssh", "-p", str(port), "root@127.0.0.1", "sha256sum /root/copied"):
@@ -88,8 +89,19 @@ class _Ssh:
         self._environment.pop("SSH_AUTH_SOCK", None)
         self._options = [
             "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder / f'known-{port}'}",
-            "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-q",
+            "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=ERROR",
         ]  # fmt: skip
+
+    def wait(self, program: str, *arguments: str) -> None:
+        """Until it succeeds."""
+        for _ in range(TRIES - 1):
+            try:
+                self.output(program, *arguments)
+            except LaunchError:
+                time.sleep(1)
+            else:
+                return
+        self.output(program, *arguments)
 
     def run(self, program: str, *arguments: str) -> float:
         """Seconds that it took."""
