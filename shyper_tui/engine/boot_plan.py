@@ -95,7 +95,10 @@ def _managing_system(options: EngineOptions, linux: images.LinuxImages | None) -
         return _System(Path(options.mvm_disk), not options.snapshot, kernel, initramfs)
     if linux is None:
         return None
-    return _System(linux.mvm_disk, False, kernel, initramfs)
+    if options.snapshot:
+        return _System(linux.mvm_disk, False, kernel, initramfs)
+    mine = images.user_system()
+    return _System(mine.disk, True, mine.kernel, mine.initramfs, mine.note)
 
 
 def _linux_mvm(system: _System) -> MvmPlan:

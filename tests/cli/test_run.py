@@ -130,7 +130,7 @@ def test_no_worker_survives_its_front_end(
 
 @pytest.mark.parametrize("script", [["--until", "vm0:never"], []])
 def test_a_run_ends_when_its_output_cannot_be_written(tmp_path: Path, script: list[str]) -> None:
-    whole = command("--log-dir", str(tmp_path), *script)
+    whole = command("--log-dir", str(tmp_path), "--network", "none", *script)  # ports may be taken
     process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -147,7 +147,7 @@ def test_a_run_ends_when_its_output_cannot_be_written(tmp_path: Path, script: li
 
 @pytest.mark.parametrize("script", [["--until", "vm0:never"], []])
 def test_a_killed_worker_is_one_sentence(tmp_path: Path, script: list[str]) -> None:
-    whole = command("--log-dir", str(tmp_path), *script)
+    whole = command("--log-dir", str(tmp_path), "--network", "none", *script)  # ports may be taken
     process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     for line in process.stdout:

@@ -21,6 +21,7 @@ from tests.guide.machine import DAEMON, GUEST_LOGIN, GVM1, LOGIN, MVM, Typed, ne
 
 pytestmark = [*needs_linux, pytest.mark.skipif(shutil.which("ssh") is None, reason="needs ssh (openssh-client)")]
 LIMIT = 120.0
+SERVING = "until netstat -tln | grep -q ':22 '; do sleep 0.1; done; echo it ser''ves"
 CONTENT = bytes(range(256)) * 8192
 
 
@@ -72,7 +73,8 @@ def test_the_managing_vm_answers_ssh_and_files_travel_both_ways(tmp_path: Path) 
 
     async def scenario() -> None:
         async with await Client.start(options) as client:
-            await client.console.expect(0, "mvm login: ", LIMIT)
+            await type_all(client, *LOGIN, (0, MVM, SERVING))
+            await client.console.expect(0, "it serves", LIMIT)
             assert "riscv64" in await asyncio.to_thread(ssh.command, "uname -a")
             await asyncio.to_thread(ssh.copy, str(tmp_path / "there"), "root@127.0.0.1:/root/there")
             digest = hashlib.sha256(CONTENT).hexdigest()

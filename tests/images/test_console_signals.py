@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from shyper_tui import images
+from shyper_tui.config import sample_path
 from shyper_tui.images import LinuxImages
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +127,8 @@ def test_signals_from_the_keyboard_after_a_login_in_both_vms(linux: LinuxImages,
         for action, text in [*login(password), *KEYS, *login(password), *AGAIN]:
             shown = "".join(f"\\x{ord(char):02x}" if char < " " or char == "\\" else char for char in text)
             script += [f"--{action}", f"vm{vm}:{shown}" + ("\\c" if action == "send" else "")]
-    command = [sys.executable, "-m", "shyper_tui.cli", "run", "--headless", "--snapshot", "--clock", "virtual", *script]
+    command = [sys.executable, "-m", "shyper_tui.cli", "run", "--headless", "--clock", "virtual", *script]
+    command += ["--vm", str(sample_path("linux-guest"))]
     command += ["--log-dir", str(tmp_path), "--timeout", str(SECONDS)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=SECONDS + 60, check=False)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr
