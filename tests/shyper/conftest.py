@@ -13,13 +13,16 @@ from pathlib import Path
 import pytest
 
 from shyper_tui import images
+from shyper_tui.engine.board.devicetree import Node
 from shyper_tui.engine.hypervisor.vm import VmState
 from shyper_tui.images import store
 from shyper_tui.images.driver_build import FILE_NAME, driver_module
 from tests.driver.station import driver_packages
+from tests.hypervisor.test_overlays import overlay
 
 from .linux_station import LinuxStation
 
+OVERLAY = overlay(Node().text("note", "from the overlay"))
 SOURCES = Path(__file__).parents[2] / "guests" / "linux" / "cli"
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -79,7 +82,7 @@ def module() -> bytes:
 
 @pytest.fixture(scope="module")
 def booted(module: bytes) -> Iterator[LinuxStation]:
-    station = LinuxStation(module)
+    station = LinuxStation(module, {"overlay.dtbo": OVERLAY})
     station.boot()
     assert station("insmod shyper_riscv64.ko; mkdir /files; cp * /files") == " => 0"
     yield station

@@ -10,6 +10,7 @@ import pytest
 from shyper_tui.engine.hypervisor.calls.table import CONFIG, HANDLERS, VMM
 from shyper_tui.engine.hypervisor.images import FileKind
 
+from .conftest import OVERLAY
 from .linux_station import GUEST_BASE, LinuxStation, configuration, plain
 
 pytestmark = pytest.mark.linux
@@ -169,6 +170,10 @@ def test_ramdisk_and_overlay_are_uploaded_too(station: LinuxStation) -> None:
     assert entry.files[FileKind.RAMDISK] == "ramdisk"
     station.until(1, b"gvm# ")
 
+    station.write("vm2.json", configuration(2, disk=False, image_device_tree_filename="overlay.dtbo"))
+    assert station("./shyper vm config vm2.json").endswith("Config VM [2] successfully\n => 0")
+    assert station.manager.entry(2).definition.overlay == OVERLAY
+    assert station("./shyper vm boot 2; ./shyper vm shutdown 2; ./shyper vm delconfig 2 2> /dev/null") == " => 0"
     station.write("vm2.json", configuration(2, disk=False, image_device_tree_filename="overlay"))
     shown = plain(station("./shyper vm config vm2.json"))
     assert "Config VM [2] failed: failed to copy kernel image guest.bin to memory" in shown  # it is no overlay
