@@ -1,5 +1,5 @@
-"""`python -m shyper_tui.bench.mvm_console PORT`: the managing VM alone, its console on standard input and output, and
-PORT of this host leading to its port 22."""
+"""`python -m shyper_tui.bench.mvm_console PORT`: the managing VM alone, with the shell of the initramfs on standard
+input and output, and PORT of this host leading to its port 22."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
+from shyper_tui.bench.configurations import SERIAL, command_line, configuration
 from shyper_tui.bench.uplink import GUEST_PORT
 from shyper_tui.ipc.client import Client
 from shyper_tui.ipc.messages import EngineOptions
 
 
-async def _serve(port: int, logs: str) -> None:
+async def _serve(port: int, folder: str) -> None:
+    mvm = Path(folder) / "mvm.json"
+    mvm.write_text(configuration("mvm", "images:linux/initramfs.cpio", command_line(SERIAL)))
     options = EngineOptions(
-        vms=[], clock="wall", log_dir=logs, network="user,host-loopback", forwards=[f"{port}:{GUEST_PORT}"]
-    )
+        mvm=str(mvm), vms=[], snapshot=True, clock="wall", log_dir=folder, network="user,host-loopback",
+        forwards=[f"{port}:{GUEST_PORT}"],
+    )  # fmt: skip
     client = await Client.start(options)
     loop = asyncio.get_running_loop()
     keys: asyncio.Queue[bytes] = asyncio.Queue()
@@ -44,8 +49,8 @@ async def _serve(port: int, logs: str) -> None:
 
 
 def main(port: str) -> int:
-    with tempfile.TemporaryDirectory(prefix="shyper-tui-bench-") as logs:
-        asyncio.run(_serve(int(port), logs))
+    with tempfile.TemporaryDirectory(prefix="shyper-tui-bench-") as folder:
+        asyncio.run(_serve(int(port), folder))
     return 0
 
 

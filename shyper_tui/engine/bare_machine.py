@@ -83,7 +83,10 @@ class BareMachine:
         )
         self._capture = pcap.begin(self.machine, self._log) if pcap is not None else None
         if network.kind != "none" and len(self._disks) == VIRTIO_SLOTS:
-            raise EngineError("network", f"{VIRTIO_SLOTS} drives leave no slot for a network card; add --network none")
+            if network.forwards:
+                raise EngineError("network", f"{VIRTIO_SLOTS} drives leave no slot for a network card")
+            on_trouble(f"{VIRTIO_SLOTS} drives leave no slot for a network card, so there is none")
+            network = NO_NETWORK
         self._uplink = connect_network(
             self.machine, VIRTIO_SLOTS - 1, network, self._log, self._capture, guest="the guest"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import struct
@@ -86,6 +87,12 @@ class Capture:
                 file.close()
             except OSError as error:
                 self._warn(f"the capture {self._path} is not complete: {error.strerror or error}")
+
+    def discard(self) -> None:
+        """Nothing is to be captured after all: the file is removed."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink()
 
     def _write(self, block: bytes) -> None:
         if self._file is None:

@@ -61,7 +61,7 @@ def connect_network(
     guest: str = "the managing VM",
 ) -> Uplink | None:
     """A network card in a slot of the board, with a network behind it; None when none is wanted. `guest` is who has the
-    card. EngineError when a port cannot be forwarded."""
+    card. EngineError when a port cannot be forwarded; the capture's file is gone then."""
     if choice.kind == "none":
         return None
     tap = None if capture is None else capture.tap("uplink")
@@ -70,6 +70,8 @@ def connect_network(
         uplink.use(_network(machine, uplink, choice, log, guest))
     except BaseException:
         uplink.close()
+        if capture is not None:
+            capture.discard()
         raise
     machine.clock.outside = lambda: uplink.sockets > 0
     machine.before_rest = uplink.rests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,21 @@ def test_the_virtual_clock_is_a_constant() -> None:
     assert virtual.cycle_of(virtual.ticks(777_000)) == 777_000
     assert not virtual.adjust(1 << 40, 1 << 40)
     assert virtual.sleep_until(5, 99, threading.Event()) == 99
+
+
+def test_the_virtual_clock_waits_with_the_host_while_something_outside_may_answer() -> None:
+    virtual, outside, wake = VirtualClock(), True, threading.Event()
+    virtual.outside = lambda: outside
+    rate = VIRTUAL_DIVIDER * TICKS_PER_SECOND
+    cycle, target, begun = 0, rate // 200, time.monotonic()
+    while cycle < target:
+        before, cycle = cycle, virtual.sleep_until(cycle, target, wake)
+        assert before < cycle <= target
+    assert time.monotonic() - begun >= 0.005
+    wake.set()
+    assert virtual.sleep_until(0, 60 * rate, wake) < 30 * rate, "the answer has come"
+    outside = False
+    assert virtual.sleep_until(0, 60 * rate, wake) == 60 * rate
 
 
 class Alarm(threading.Event):

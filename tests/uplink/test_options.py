@@ -44,13 +44,29 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_and_nothing_starts(t
     with free_server() as taken:
         forward = f"{taken.getsockname()[1]}:22"
         sentence = f"port {taken.getsockname()[1]} of 127.0.0.1 cannot be forwarded: the port cannot be had"
-        result = run(tmp_path, "--forward", forward, *PROMPT)
+        file = tmp_path / "frames.pcapng"
+        result = run(tmp_path, "--forward", forward, "--pcap", str(file), *PROMPT)
+        assert not file.exists()
         assert result.returncode == 1
         assert sentence in result.stderr
         assert "mvm#" not in result.stdout
         result = machine("--forward", forward)
         assert result.returncode == 1
         assert f"Error: {sentence}" in result.stderr
+
+
+def test_eight_drives_leave_no_slot_for_a_network_card(tmp_path: Path) -> None:
+    drives = []
+    for number in range(8):
+        disk = tmp_path / f"disk{number}"
+        disk.write_bytes(bytes(512))
+        drives += ["--drive", str(disk)]
+    until = ["--until", "mvm# ", "--timeout", "60"]
+    result = machine(*drives, *until)
+    assert "Warning: 8 drives leave no slot for a network card, so there is none." in result.stderr
+    result = machine(*drives, "--forward", "8080:80", *until)
+    assert result.returncode == 1
+    assert "Error: 8 drives leave no slot for a network card" in result.stderr
 
 
 def test_a_capture_is_written_by_a_run_and_never_over_a_file(tmp_path: Path) -> None:
