@@ -13,7 +13,6 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,21 +136,30 @@ def _unpack(package: Path, folder: Path) -> None:
 
 
 def _collect(unpacked: Path, target: Path) -> None:
-    """Keep the programs and the shared libraries."""
+    """Keep the programs and the shared libraries that they need; what no package has is the host's own."""
     libraries = target / "lib"
     libraries.mkdir(parents=True)
     for name, pattern in _PROGRAMS.items():
         for path in unpacked.glob(pattern):
             shutil.copy2(path, target / name)
-    for path in _shared_libraries(unpacked):
-        leads_beside = path.is_symlink() and "/" not in os.readlink(path)
-        shutil.copy2(path, libraries / path.name, follow_symlinks=not leads_beside)
     if not FetchedCompiler.below(target).complete:
         raise ImageError("The packages of the cross compiler lack one of its programs.", "Install one yourself.")
+    there = {path.name: path for path in unpacked.rglob("*.so*") if path.is_file()}
+    waiting = [target / name for name in _PROGRAMS]
+    while waiting:
+        for name in _libraries_of(waiting.pop()):
+            if name in there and not (libraries / name).exists():
+                shutil.copy2(there[name], libraries / name)
+                waiting.append(libraries / name)
 
 
-def _shared_libraries(unpacked: Path) -> Iterator[Path]:
-    """Every name of every shared library."""
-    for folder in ("lib", "usr/lib"):
-        yield from (path for path in (unpacked / folder).glob("**/*.so.*") if path.is_file())
-        yield from (path for path in (unpacked / folder).glob("**/*-riscv64.so") if path.is_file())
+def _libraries_of(file: Path) -> list[str]:
+    """Names of the shared libraries that an ELF file asks for."""
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+
+    with file.open("rb") as stream:
+        dynamic = ELFFile(stream).get_section_by_name(".dynamic")
+        if not isinstance(dynamic, DynamicSection):
+            return []
+        return [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")]

@@ -119,6 +119,7 @@ static void test_two_processes(int driver)
 {
     void *cache = fresh_memory(CACHE);
     expect("a disk", append(driver, 0, "/mine", cache, CACHE), 0);
+    expect("no disk has more than 16 bits", call(driver, SHYPER_DISK_DETACH, 0x10000), -ENOENT);
     in_another_process(with_the_same_number);
     expect("is not touched by others", call(driver, SHYPER_DISK_FEATURES, 0), 0);
     in_another_process(takes_over);

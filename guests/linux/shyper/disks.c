@@ -195,7 +195,7 @@ static struct disk *find_place(const struct shyper_disk *descriptor)
     return unused ?: abandoned;
 }
 
-static struct disk *find_disk(const struct file *file, u16 index)
+static struct disk *find_disk(const struct file *file, unsigned long index)
 {
     for (unsigned int i = 0; i < MAX_DISKS; i++)
         if (disks[i].index == index && belongs_to(&disks[i], file, task_tgid(current)))
@@ -266,7 +266,7 @@ static long append_disk(struct file *file, unsigned long address)
 }
 
 /* A call about a disk of the caller, which the hypervisor knows by its page. */
-static long ask_about(struct file *file, u16 number, u16 index, u64 value)
+static long ask_about(struct file *file, u16 number, unsigned long index, u64 value)
 {
     const struct disk *disk;
     long result = -ENOENT;
@@ -291,7 +291,7 @@ static long request_failed(struct file *file, unsigned long index)
 
 static long set_features(struct file *file, unsigned long index_and_features)
 {
-    return ask_about(file, SHYPER_DISK_FEATURES, index_and_features, index_and_features >> 16);
+    return ask_about(file, SHYPER_DISK_FEATURES, (u16)index_and_features, index_and_features >> 16);
 }
 
 static long detach_disk(struct file *file, unsigned long index)

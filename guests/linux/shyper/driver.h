@@ -35,7 +35,7 @@ s64 own_vm_id(void);
 extern const struct call kernel_name_calls[];
 void kernel_name_forget(u64 vm_id);
 /* Tell the hypervisor the name of a VM's file. */
-long name_file(u64 vm_id, u64 kind, const char *name);
+long name_file(u64 vm_id, u64 kind, char *name);
 
 /* disks.c: mediated disks */
 extern const struct call disk_calls[];

@@ -43,7 +43,7 @@ void kernel_name_forget(u64 vm_id)
     mutex_unlock(&names_lock);
 }
 
-long name_file(u64 vm_id, u64 kind, const char *name)
+long name_file(u64 vm_id, u64 kind, char *name)
 {
     return tell(HYPERCALL_NAME_FILE, vm_id, kind, virt_to_phys(name));
 }
