@@ -162,4 +162,4 @@ def _libraries_of(file: Path) -> list[str]:
         dynamic = ELFFile(stream).get_section_by_name(".dynamic")
         if not isinstance(dynamic, DynamicSection):
             return []
-        return [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")]
+        return [str(getattr(tag, "needed")) for tag in dynamic.iter_tags("DT_NEEDED")]  # noqa: B009, set by the library
