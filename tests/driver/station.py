@@ -82,7 +82,8 @@ class LinuxStation:
     def command(self, line: str, limit: float = 60) -> str:
         """Type a line; what it prints up to the next prompt."""
         start = len(self.shown)
-        data = f"{line}; echo do''ne\r".encode()
+        separator = "" if line.endswith("&") else ";"
+        data = f"{line}{separator} echo do''ne\r".encode()
         assert self.machine.board.uart.receive(data) == len(data)
         self.until(b"\ndone\r\n", start, limit)
         self.run(0.05)  # the prompt; a shell that learns of a child's end just then does not print it
