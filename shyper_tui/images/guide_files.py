@@ -21,7 +21,7 @@ def vm_configuration(number: int) -> str:
     """The guide's configuration of GVM 1 or 2. The second one has the other console of the managing VM (hvc0), and the
     next MAC."""
     console = {1: "0x40001000", 2: "0x40002000"}[number]
-    words = {"@NAME@": f"guest-os-{number}", "@CONSOLE@": console, "@LAST@": f"0xd{number}"}
+    words = {"@NAME@": f"guest-os-{number}", "@BASE@": console[2:], "@CONSOLE@": console, "@LAST@": f"0xd{number}"}
     text = _VM
     for word, value in words.items():
         text = text.replace(word, value)
@@ -107,8 +107,8 @@ _VM = """\
                 "type": "EMU_DEVICE_T_VIRTIO_NET"
             },
             {
-                "name": "virtio_console@40001000",
-                "base_ipa": "0x40001000",
+                "name": "virtio_console@@BASE@",
+                "base_ipa": "@CONSOLE@",
                 "length": "0x1000",
                 "irq_id": 21,
                 "cfg_num": 2,

@@ -191,13 +191,15 @@ def outdated() -> bool:
 
 @cache
 def recipe() -> str:
-    """SHA-256 of what this version puts into the images itself: scripts, the kernel module's sources, the command."""
+    """SHA-256 of what this version puts into the images itself: scripts, the kernel module's sources, the
+    command, the guide's files."""
     package = Path(__file__).parent
     module = package / "driver" if (package / "driver").is_dir() else package.parents[1] / "guests/linux/shyper"
     scripts = package / "rootfs"
     files = {f"module/{file.name}": file for file in module.glob("*.[ch]")}
     files |= {file.relative_to(scripts).as_posix(): file for file in scripts.rglob("*")}
     files["shyper"] = package / "embedded" / "shyper"
+    files["guide"] = package / "guide_files.py"
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
         if file.is_file():
