@@ -85,7 +85,7 @@ def cross_compilers(progress: Progress) -> Iterator[CrossCompiler]:
         try:
             yield _fetched(fetched_compiler(progress))
         except ImageError as error:
-            missing.append(f"none can be fetched ({error.message.rstrip('.')})")
+            missing.append(f"none can be fetched ({error.message[:1].lower()}{error.message[1:].rstrip('.')})")
     if "ziglang" in kinds:
         if importlib.util.find_spec("ziglang") is not None:
             yield _ziglang()
@@ -93,7 +93,7 @@ def cross_compilers(progress: Progress) -> Iterator[CrossCompiler]:
             missing.append("the Python package ziglang is not installed")
     reasons = missing or ["what there is does not work"]
     raise ImageError(
-        f"There is no C compiler for riscv64: {', '.join(reasons)}.",
+        f"There is no C compiler for riscv64: {'; '.join(reasons)}.",
         f"Install the package gcc-riscv64-linux-gnu, or run `{sys.executable} -m pip install ziglang`.",
     )
 

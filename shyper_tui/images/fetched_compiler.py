@@ -78,8 +78,9 @@ def fetched_compiler(progress: Progress, archive: Archive | None = None) -> Fetc
         try:
             packages = _download(apt, progress)
         except AptError as error:
+            why = "cannot be reached" if error.offline else f"does not give it: {error}"
             raise ImageError(
-                f"The cross compiler cannot be downloaded from {archive.mirror.uri}: {error}.",
+                f"The cross compiler's archive {archive.mirror.uri} {why}.",
                 "Check the network, or install a compiler for riscv64.",
             ) from error
         unpacked = new / "unpacked"
