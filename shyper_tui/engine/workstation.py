@@ -11,13 +11,13 @@ from pathlib import Path
 from shyper_tui.engine.board.virtio.console import Console
 from shyper_tui.engine.boot_plan import BootPlan, boot_plan, text_of
 from shyper_tui.engine.capture import CaptureFile
-from shyper_tui.engine.clock import VirtualClock, WallClock
+from shyper_tui.engine.clock import Clock, VirtualClock, WallClock
 from shyper_tui.engine.console_stream import ConsoleStream
 from shyper_tui.engine.consoles import Consoles
 from shyper_tui.engine.daemon_disks import DaemonDisks
 from shyper_tui.engine.definitions import configuration, definition
 from shyper_tui.engine.firmware.sbi import ResetType
-from shyper_tui.engine.hart.program import program
+from shyper_tui.engine.hart.program import Program, program
 from shyper_tui.engine.hypervisor.definition import VmError
 from shyper_tui.engine.hypervisor.manager import Manager
 from shyper_tui.engine.hypervisor.mvm import MVM_ID, mvm_definition
@@ -94,19 +94,7 @@ class Workstation:
         self._set_state("booting", "building the machine")
         hooks = Hooks(self._console_output, self._changed, log_line)
         clock = VirtualClock() if self._options.clock == "virtual" else WallClock()
-        off = self._options.mvm_off
-        options = self._options
-        self._built = ShyperMachine(
-            clock,
-            core,
-            hooks,
-            plan.mvm.disk,
-            plan.guest_disk,
-            mvm_off=off,
-            keep_mvm_disk=plan.mvm.keep_disk,
-            network=network_choice(options.network, options.forwards, quiet=bool(options.script)),
-            pcap=CaptureFile(Path(options.pcap), options.pcap_replace) if options.pcap is not None else None,
-        )
+        self._built = self._machine_of(plan, clock, core, hooks)
         self._vms = VmControl(self._manager, self.machine.now, lambda vm: vm in self.consoles)
         self._built.platform.describe = self._describe
         self._system = SystemControl(self._vms, self.machine.post)
@@ -122,6 +110,26 @@ class Workstation:
         if trouble:
             self.scenario.fail(trouble[0])
         self.scenario.begin()
+
+    def _machine_of(self, plan: BootPlan, clock: Clock, core: Program, hooks: Hooks) -> ShyperMachine:
+        """The machine with its disks and its network. Raises EngineError."""
+        options = self._options
+        try:
+            return ShyperMachine(
+                clock,
+                core,
+                hooks,
+                plan.mvm.disk,
+                plan.guest_disk,
+                mvm_off=options.mvm_off,
+                keep_mvm_disk=plan.mvm.keep_disk,
+                network=network_choice(options.network, options.forwards, quiet=bool(options.script)),
+                pcap=CaptureFile(Path(options.pcap), options.pcap_replace) if options.pcap is not None else None,
+            )
+        except EngineError as error:
+            if error.code != "disk" or options.mvm_disk is not None or not plan.mvm.keep_disk:
+                raise
+            raise EngineError("disk", f"{error.message}, or --snapshot, which begins with the installed disk") from None
 
     def _log_folder(self) -> Path | None:
         """Where the consoles are logged. Nowhere when nobody named a folder and the user's own cannot be used (a home

@@ -145,3 +145,38 @@ def test_a_log_folder_that_is_none_is_refused(tmp_path: Path, kind: str) -> None
     result = run(name, "--until", "vm0:mvm# ", "--timeout", "60")
     assert result.returncode == 1
     assert f"the folder of the console logs cannot be used: it is not a folder ({name})" in result.stderr
+
+
+@pytest.fixture
+def mvm_disk(tmp_path: Path) -> Path:
+    image = tmp_path / "mvm.img"
+    image.write_bytes(bytes(64 * SECTOR))
+    return image
+
+
+def test_a_disk_of_the_managing_vm_that_another_engine_uses_is_refused_with_who_holds_it(
+    tmp_path: Path, mvm_disk: Path
+) -> None:
+    with mvm_disk.open("rb") as used:
+        fcntl.flock(used, fcntl.LOCK_EX)
+        result = run(tmp_path / "logs", "--mvm-disk", str(mvm_disk), "--until", "vm0:mvm# ", "--timeout", "60")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert str(mvm_disk) in result.stderr
+    assert f"process {os.getpid()} (" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert mvm_disk.read_bytes() == bytes(64 * SECTOR)
+
+
+def test_with_snapshot_a_disk_may_be_used_by_several_and_stays_as_it_is(tmp_path: Path, mvm_disk: Path) -> None:
+    with mvm_disk.open("rb") as used:
+        fcntl.flock(used, fcntl.LOCK_SH)
+        steps = ["--mvm-disk", str(mvm_disk), "--snapshot", "--until", "vm0:mvm# ", "--timeout", "60"]
+        assert run(tmp_path / "logs", *steps).returncode == 0
+    assert mvm_disk.read_bytes() == bytes(64 * SECTOR)
+
+
+def test_a_disk_that_is_not_there_is_a_mistake_of_the_command_line(tmp_path: Path) -> None:
+    result = run(tmp_path / "logs", "--mvm-disk", str(tmp_path / "nothing.img"), "--until", "vm0:mvm# ")
+    assert result.returncode == 2
+    assert "nothing.img" in result.stderr
