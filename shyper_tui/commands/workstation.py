@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
+import threading
 
 import click
 
@@ -19,7 +23,17 @@ def open_workstation(choice: EngineChoice, attach: str | None = None, paste_cont
         options["attach"] = attach or newest_engine()
     from shyper_tui.app import run_app  # Textual is imported here and nowhere before
 
+    threading.Thread(target=_end_with_terminal, name="terminal", daemon=True).start()
     return run_app(options)
+
+
+def _end_with_terminal() -> None:
+    """Ends the workstation when its terminal is gone; the engine follows. The kernel tells that to the session's leader
+    alone, which may be a `make` that waits for us, and Textual's writer then blocks for ever."""
+    terminal = select.poll()
+    terminal.register(sys.stdin.fileno(), 0)
+    if any(events & (select.POLLHUP | select.POLLERR) for _, events in terminal.poll()):
+        os._exit(128 + signal.SIGHUP)
 
 
 def newest_engine() -> str:
