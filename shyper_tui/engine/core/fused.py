@@ -16,7 +16,9 @@ from typing import Any
 from .decoder import HandlerTable
 from .interpreter import Handler
 
-PAIRS, SEQUENCES = 240, 420
+PAIRS, SEQUENCES = 240, 488
+"""The last 68 sequences are those of ChaCha20 and Poly1305 in Debian's dropbear, counted while it copied a file in and
+out: without them ssh is slower by a third."""
 LONGEST = 6
 MOST_REGISTERS = 15
 
