@@ -17,7 +17,7 @@ from shyper_tui.images.kernel_header import KernelKind
 
 IMAGE = struct.pack("<IIQQQII", 0x5A4D, 0, 0x20_0000, 0x1000, 0, 2, 0) + bytes(8) + b"RISCV\0\0\0RSC\x05" + bytes(900)
 PACKED = {
-    "gzip": gzip.compress(IMAGE),
+    "gzip": gzip.compress(IMAGE, mtime=0),
     "bzip2": bz2.compress(IMAGE),
     "xz": lzma.compress(IMAGE),
     "lzma": lzma.compress(IMAGE, lzma.FORMAT_ALONE),
@@ -76,8 +76,9 @@ def test_streams_behind_each_other_are_one_kernel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compression", "body"), [(0, IMAGE), (1, PACKED["gzip"]), (3, PACKED["lzma"]), (0, PACKED["xz"])]
-)
+    ("compression", "body"), [(0, IMAGE), (1, PACKED["gzip"]), (3, PACKED["lzma"]), (0, PACKED["xz"])],
+    ids=["plain", "gzip", "lzma", "xz"],
+)  # fmt: skip
 def test_a_uimage_gives_its_kernel(compression: int, body: bytes) -> None:
     kernel = open_kernel(uimage(body, compression))
     assert (kernel.data, kernel.header.kind, kernel.load) == (IMAGE, KernelKind.LINUX_IMAGE, 0x8020_0000)
