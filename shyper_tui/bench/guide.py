@@ -113,7 +113,7 @@ def table(results: list[GuideResult]) -> str:
     rows: list[tuple[str, ...]] = [("quantity", "here", "QEMU", "ratio")]
     for result in results:
         unit = "µs" if result.is_time else "MB/s"
-        cells = [f"{value:,.0f} {unit}" if value else "-" for value in (result.ours, result.qemu)]
+        cells = [_shown(value, unit) for value in (result.ours, result.qemu)]
         rows.append((result.quantity.what, *cells, f"{result.ratio:.2f}" if result.ratio else "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
@@ -122,3 +122,9 @@ def table(results: list[GuideResult]) -> str:
     ]
     legend = "the best of all runs; QEMU: the same kernel on its virtio devices; ratio above 1: better than QEMU"
     return "\n".join([*lines, "", legend])
+
+
+def _shown(value: float | None, unit: str) -> str:
+    if not value:
+        return "-"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
