@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,13 +106,70 @@ def fetch(mirror: str | None, suites: tuple[str, ...], refresh: bool) -> None:
 
 
 @command.command("build")
-def build() -> None:
-    """Build the Linux images again from the downloaded packages, without network."""
+@click.argument("kind", type=click.Choice(["mvm", "gvm"]), required=False)
+@click.option("--debian", is_flag=True, help="A whole Debian with apt, for the managing VM or for a guest.")
+@click.option("--packages", metavar="A,B,...", default="", help="More Debian packages for it.")
+@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The image to make.")
+@click.option("--mirror", metavar="URL", help="Debian archive to use instead of the one in the host's apt sources.")
+@click.option("--suite", metavar="NAME", default="stable", show_default=True, help="Debian suite.")
+@click.option("--replace", is_flag=True, help="Also when FILE is there already.")
+def build(
+    kind: str | None, debian: bool, packages: str, output: Path | None, mirror: str | None, suite: str, replace: bool
+) -> None:
+    """Build the Linux images again from the downloaded packages, without network.
+
+    With `mvm --debian` or `gvm --debian`: make an image with a whole Debian for the managing VM or a guest. Its
+    packages are downloaded and unpacked on this host and configured by booting the new system in a machine of our own,
+    which takes some minutes. The logins are those of the small systems; use it with --mvm-disk, or as a guest's disk.
+
+    \b
+    Example:
+      shyper-tui images build mvm --debian --packages python3,gcc --output mvm-debian.img
+    """
     from shyper_tui import images
 
+    if debian != (kind is not None):
+        raise click.UsageError("Give mvm or gvm together with --debian, or neither of them.")
+    if kind is None:
+        if packages or output or mirror or replace:
+            raise click.UsageError("--packages, --output, --mirror and --replace go with --debian.")
+        with _work() as progress:
+            made = images.rebuild(progress)
+        _ready(made)
+        return
+    target = output or Path(f"{kind}-debian.img")
+    if target.exists() and not replace:
+        raise click.ClickException(f"{target} is there already. Name another file with --output, or add --replace.")
+    more = [name for name in packages.replace(" ", ",").split(",") if name]
     with _work() as progress:
-        made = images.rebuild(progress)
-    _ready(made)
+        _build_debian(kind, more, target, mirror, suite, progress)
+    echo(f"{target} is ready.")
+
+
+def _build_debian(
+    kind: str, packages: list[str], target: Path, mirror: str | None, suite: str, progress: ProgressLine
+) -> None:
+    """Beside the target, so that it gets its name at once, and only when everything went well."""
+    from shyper_tui import images
+    from shyper_tui.commands.debian_build import configure
+    from shyper_tui.images.apt import AptError
+    from shyper_tui.images.debian import archive
+    from shyper_tui.images.debian_system import CONFIGURE, check_names, make_debian
+
+    check_names(packages)
+    linux = images.linux_images()
+    if linux is None:
+        raise images.ImageError("The Linux images are not there.", "Run `shyper-tui images fetch` first.")
+    try:
+        with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".debian-") as name:
+            made = make_debian(kind, packages, archive(mirror), suite, Path(name), progress)
+            configure(made.image, linux.kernel, linux.initramfs, CONFIGURE, made.packages, progress)
+            made.image.replace(target)
+    except AptError as error:
+        message = f"The packages cannot be downloaded: {error}."
+        raise images.ImageError(message, "Check the network and the names; finished downloads are kept.") from None
+    except OSError as error:
+        raise images.ImageError(f"{target} cannot be made: {error.strerror or error}.", "Check the folder.") from error
 
 
 @command.command("list")

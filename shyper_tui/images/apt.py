@@ -110,6 +110,12 @@ class PrivateApt:
         )  # fmt: skip
         return sorted(set(re.findall(r"^Inst (\S+)", output, re.MULTILINE)))
 
+    def essential(self) -> list[str]:
+        """Names of the packages that every system has (`Essential: yes`)."""
+        stanzas = self._run(["apt-cache", "dumpavail"]).split("\n\n")
+        found = [stanza for stanza in stanzas if "\nEssential: yes" in stanza]
+        return sorted({match[1] for stanza in found if (match := re.search(r"^Package: (\S+)", stanza, re.MULTILINE))})
+
     def _versions(self, packages: Sequence[str]) -> dict[str, str]:
         """Versions of those packages that the suite has."""
         versions: dict[str, str] = {}

@@ -47,7 +47,7 @@ def fetch(
     for suite in suites:
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", suite):  # it names a folder, too
             raise ImageError(f"{suite!r} is no name of a Debian suite.", "Give one such as stable, trixie or sid.")
-    source = _named_mirror(mirror) if mirror is not None else find_mirror(read_host_sources())
+    source = archive(mirror)
     with _lock():
         tried: list[str] = []
         for suite in suites:
@@ -66,6 +66,11 @@ def fetch(
         f"No suite of {source.uri} gave a kernel ({'; '.join(tried)}).",
         "Run it again later, or name another mirror with --mirror URL.",
     )
+
+
+def archive(mirror: str | None) -> Mirror:
+    """The Debian archive of that address, or the one in the host's apt sources. Raises ImageError."""
+    return _named_mirror(mirror) if mirror is not None else find_mirror(read_host_sources())
 
 
 def _named_mirror(uri: str) -> Mirror:

@@ -71,16 +71,19 @@ def _run(command: list[str], banner: str, target: Path) -> None:
 def _commands(tree: FileTree, folder: Path) -> Iterator[str]:
     """The script for debugfs. `folder` is for contents that are not files of the host yet."""
     current = ""
-    for number, (path, entry) in enumerate(tree):
+    for count, (path, entry) in enumerate(tree):
         parent, _, name = path.rpartition("/")
         if _UNSAFE.search(path + entry.target):
             raise ImageError(f"debugfs cannot write a file named {path!r}.", "Rename it.")
         if parent != current:
             yield f'cd "/{parent}"'
             current = parent
-        yield from _creation(name, entry, folder / str(number))
+        yield from _creation(name, entry, folder / str(count))
         if not stat.S_ISLNK(entry.mode):
             yield f'set_inode_field "{name}" mode 0{entry.mode:o}'
+        for field, number in zip(("uid", "gid"), entry.owner, strict=True):
+            if number:
+                yield f'set_inode_field "{name}" {field} {number}'
 
 
 def _creation(name: str, entry: Entry, scratch: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The files of a disk image, put together without being root: names, modes and contents; all belong to root."""
+"""The files of a disk image, put together without being root: names, owners, modes and contents."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Entry:
     """Of a regular file; a `Path` names a file of the host, whose holes are kept."""
     target: str = ""
     """Of a symbolic link."""
+    owner: tuple[int, int] = (0, 0)
+    """User and group."""
 
 
 class FileTree:
@@ -50,6 +52,16 @@ class FileTree:
     def link(self, path: str, target: str) -> None:
         self._add(path, Entry(stat.S_IFLNK | 0o777, target=target))
 
+    def find(self, path: str) -> Entry | None:
+        """The file of that name, wherever `/usr` has it."""
+        return self._entries.get(merged(path))
+
+    def add(self, path: str, entry: Entry) -> None:
+        """Any kind of file. Files below `/bin`, `/sbin` and `/lib` go to `/usr`."""
+        path = merged(path)
+        if path not in _MERGED:
+            self._add(path, entry)
+
     def merged_usr(self) -> None:
         """`/bin` and its kind as links into `/usr`."""
         for name in _MERGED[:3]:
@@ -65,7 +77,7 @@ class FileTree:
             names.sort()
             for name in sorted(names + files):
                 host = Path(base) / name
-                path = _merged(host.relative_to(folder).as_posix())
+                path = merged(host.relative_to(folder).as_posix())
                 if not wanted(path) or path in _MERGED:
                     continue
                 mode = host.lstat().st_mode
@@ -85,5 +97,6 @@ class FileTree:
         self._entries[path] = entry
 
 
-def _merged(path: str) -> str:
+def merged(path: str) -> str:
+    """Where a file lies on a system whose `/bin`, `/sbin` and `/lib` are links into `/usr`."""
     return f"usr/{path}" if path.split("/")[0] in _MERGED and "/" in path else path

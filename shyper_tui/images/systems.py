@@ -10,7 +10,7 @@ from pathlib import Path
 from . import guide_files
 from .disk import make_ext4
 from .file_tree import FileTree
-from .kernel_modules import KernelModule, ModuleTree, module_aliases
+from .kernel_modules import ModuleTree, module_aliases
 from .userland import add_busybox, add_packages
 
 MVM_DISK_BYTES = 16 << 30
@@ -49,23 +49,29 @@ def make_gvm(parts: Parts, target: Path) -> None:
 def make_mvm(parts: Parts, gvm: Path, target: Path, scratch: Path) -> None:
     """The managing VM's disk with everything of the guide in /root; login root/root. `gvm` is a guest's disk."""
     tree = system("mvm", parts.busybox, parts.mvm_packages)
-    wanted = [name for name in _MODULES if parts.modules.has(name)]
-    _add_modules(tree, parts.release, parts.modules.load_order(wanted))
+    add_modules(tree, parts.release, parts.modules)
     small = scratch / guide_files.DISKS[2]
     make_ext4(small, "gvm", system("gvm", parts.busybox, ()), GVM_DISK_BYTES, 32768)
-    for name, image in zip(guide_files.DISKS, (gvm, gvm, small), strict=True):
+    add_guide(tree, parts.kernel, parts.initramfs, (gvm, gvm, small), parts.driver, parts.command)
+    make_ext4(target, "mvm", tree, MVM_DISK_BYTES, 131072)
+
+
+def add_guide(
+    tree: FileTree, kernel: Path, initramfs: Path, disks: Sequence[Path], driver: Path | None, command: Path | None
+) -> None:
+    """The files of the guide in /root; `disks` are those of the three guests."""
+    for name, image in zip(guide_files.DISKS, disks, strict=True):
         tree.file(f"root/{name}", image)
-    tree.file("root/Image", parts.kernel)
+    tree.file("root/Image", kernel)
     # stored, not deflated: a guest's kernel has it unpacked at once
-    tree.file("root/initrd.gz", gzip.compress(parts.initramfs.read_bytes(), 0, mtime=0))
+    tree.file("root/initrd.gz", gzip.compress(initramfs.read_bytes(), 0, mtime=0))
     tree.file("root/mediated-cfg.json", guide_files.MEDIATED)
     for number in (1, 2):
         tree.file(f"root/vm{number}_config_riscv.json", guide_files.vm_configuration(number))
-    if parts.driver is not None:
-        tree.file("root/shyper_riscv64.ko", parts.driver)
-    if parts.command is not None:
-        tree.file("root/shyper", parts.command)  # not executable: the guide says chmod +x
-    make_ext4(target, "mvm", tree, MVM_DISK_BYTES, 131072)
+    if driver is not None:
+        tree.file("root/shyper_riscv64.ko", driver)
+    if command is not None:
+        tree.file("root/shyper", command)  # not executable: the guide says chmod +x
 
 
 def system(kind: str, busybox: bytes, packages: Sequence[Path]) -> FileTree:
@@ -83,28 +89,39 @@ def system(kind: str, busybox: bytes, packages: Sequence[Path]) -> FileTree:
     add_packages(tree, packages)
     add_busybox(tree, busybox)
     shell = "/bin/bash" if "usr/bin/bash" in tree else "/bin/sh"
-    for overlay in ("system", kind):
-        _add_overlay(tree, _SCRIPTS / overlay, {"@SHELL@": shell})
-    tree.file("etc/shadow", f"root:{_PASSWORDS[kind]}:20000:0:99999:7:::\nnobody:*:20000:0:99999:7:::\n", 0o600)
+    add_overlay(tree, kind, {"@SHELL@": shell})
+    tree.file("etc/shadow", f"{shadow_entry(kind)}\nnobody:*:20000:0:99999:7:::\n", 0o600)
     return tree
 
 
-def _add_overlay(tree: FileTree, folder: Path, words: dict[str, str]) -> None:
+def shadow_entry(kind: str) -> str:
+    """root's line of shadow(5)."""
+    return f"root:{_PASSWORDS[kind]}:20000:0:99999:7:::"
+
+
+def add_overlay(tree: FileTree, kind: str, words: dict[str, str], without: Sequence[str] = ()) -> None:
+    """Our own files of the system "mvm" or "gvm"."""
+    for overlay in ("system", kind):
+        _add_overlay(tree, _SCRIPTS / overlay, words, without)
+
+
+def _add_overlay(tree: FileTree, folder: Path, words: dict[str, str], without: Sequence[str]) -> None:
     """Our own files; those that name an interpreter are executable."""
     for file in sorted(folder.rglob("*")):
-        if not file.is_file():
+        path = file.relative_to(folder).as_posix()
+        if not file.is_file() or path in without:
             continue
         text = file.read_text(encoding="utf-8")
         for word, value in words.items():
             text = text.replace(word, value)
-        tree.file(file.relative_to(folder).as_posix(), text, 0o755 if text.startswith("#!") else 0o644)
+        tree.file(path, text, 0o755 if text.startswith("#!") else 0o644)
 
 
-def _add_modules(tree: FileTree, release: str, modules: list[KernelModule]) -> None:
-    """Modules with the tables that modprobe reads (modules.dep(5)); the kernel calls it for what a program asks for."""
+def add_modules(tree: FileTree, release: str, available: ModuleTree) -> None:
+    """The managing VM's modules, with the tables of modprobe (modules.dep(5)): the kernel calls it when it needs one."""
     folder = f"usr/lib/modules/{release}"
     dependencies, aliases = "", ""
-    for module in modules:
+    for module in available.load_order([name for name in _MODULES if available.has(name)]):
         tree.file(f"{folder}/{module.name}.ko", module.data)
         needed = " ".join(f"{name}.ko" for name in module.needs)
         dependencies += f"{module.name}.ko: {needed}".rstrip() + "\n"

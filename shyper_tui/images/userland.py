@@ -70,11 +70,11 @@ def add_packages(tree: FileTree, unpacked: Sequence[Path]) -> None:
         tree.unpacked(folder, lambda path: not _UNWANTED.match(path))
 
 
-def add_busybox(tree: FileTree, busybox: bytes) -> None:
-    """busybox, and a link for each of its programs that the tree does not have yet."""
+def add_busybox(tree: FileTree, busybox: bytes, only: Sequence[str] = ()) -> None:
+    """busybox, and a link for each of its programs, or `only` those, that the tree does not have yet."""
     tree.file("usr/bin/busybox", busybox, 0o755)
     for name in applets(busybox):
-        if name in _NOT_HERE or any(f"{place}/{name}" in tree for place in _PLACES):
+        if (only and name not in only) or name in _NOT_HERE or any(f"{place}/{name}" in tree for place in _PLACES):
             continue
         tree.link(f"{_PLACES[name in _SYSTEM_PROGRAMS]}/{name}", "/usr/bin/busybox")
 
