@@ -98,6 +98,15 @@ def _for_guests(userland: Sequence[Path]) -> list[Path]:
     return [folder for folder in userland if folder.name.partition("_")[0] not in MVM_ONLY]
 
 
+def kernel_modules(packages: Sequence[Path], folder: Path) -> tuple[str, ModuleTree]:
+    """Release and modules of the kernel among these packages, unpacked below `folder`. Raises ImageError."""
+    for package in packages:
+        if package.name.startswith("linux-") and not package.name.startswith("linux-headers-"):
+            _unpack(package, folder)
+    release = _release(folder)
+    return release, ModuleTree(_modules_folder(folder, release))
+
+
 def _unpack(package: Path, folder: Path) -> None:
     done = subprocess.run(["dpkg-deb", "-x", package, folder], capture_output=True, text=True, check=False)
     if done.returncode != 0:

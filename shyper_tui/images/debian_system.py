@@ -15,12 +15,13 @@ from pathlib import Path
 from . import guide_files, store
 from .apt import AptError, Package, PrivateApt, Progress
 from .apt_sources import Mirror
+from .builder import kernel_modules
 from .disk import make_ext4
 from .dpkg_database import DpkgDatabase
 from .embedded import embedded_command
 from .errors import ImageError
 from .file_tree import FileTree
-from .systems import GVM_DISK_BYTES, MVM_DISK_BYTES, add_guide, add_overlay, shadow_entry
+from .systems import GVM_DISK_BYTES, MVM_DISK_BYTES, add_guide, add_modules, add_overlay, shadow_entry
 from .userland import add_busybox
 
 CONFIGURE = "/sbin/shyper-configure"
@@ -76,7 +77,7 @@ def make_debian(
     progress("disk", 0, 1)
     _own_files(tree, kind, mirror, suite)
     if kind == "mvm":
-        _guide(tree)
+        _guide(tree, scratch / "kernel")
     image = scratch / f"{kind}.ext4"
     size, inodes = (MVM_DISK_BYTES, 524288) if kind == "mvm" else (GVM_DISK_BYTES, 131072)
     make_ext4(image, kind, tree, size, inodes)
@@ -128,13 +129,18 @@ def _own_files(tree: FileTree, kind: str, mirror: Mirror, suite: str) -> None:
         sources = sources.replace(".pgp", ".gpg")
     tree.file("etc/apt/sources.list.d/debian.sources", sources)
     tree.file("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101  # no service starts while packages are configured\n", 0o755)
-    tree.file(f"usr{CONFIGURE}", _SCRIPT.read_bytes(), 0o755)
+    # the maintainer scripts make a shadow file of their own, so the password comes after them
+    script = _SCRIPT.read_text(encoding="utf-8").replace("@PASSWORD@", shadow_entry(kind).split(":")[1])
+    tree.file(f"usr{CONFIGURE}", script, 0o755)
 
 
-def _guide(tree: FileTree) -> None:
-    """The guide's files, from the installed images."""
-    linux = store.linux_images()
-    if linux is None:
+def _guide(tree: FileTree, folder: Path) -> None:
+    """The guide's files and the kernel's modules, from the installed images and their packages."""
+    linux, manifest = store.linux_images(), store.read_manifest(store.linux_folder())
+    if linux is None or manifest is None:
         raise ImageError("The Linux images are not there.", "Run `shyper-tui images fetch` first.")
+    packages = store.cache_folder() / "debian" / manifest.suite / "packages"
+    release, modules = kernel_modules([packages / name for name in manifest.packages], folder)
+    add_modules(tree, release, modules)
     disks = (linux.gvm_disk,) * len(guide_files.DISKS)
     add_guide(tree, linux.kernel, linux.initramfs, disks, linux.driver, embedded_command())

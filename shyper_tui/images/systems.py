@@ -118,7 +118,7 @@ def _add_overlay(tree: FileTree, folder: Path, words: dict[str, str], without: S
 
 
 def add_modules(tree: FileTree, release: str, available: ModuleTree) -> None:
-    """The managing VM's modules, with the tables of modprobe (modules.dep(5)): the kernel calls it when it needs one."""
+    """The managing VM's modules, with the tables that modprobe reads (modules.dep(5)): the kernel calls it."""
     folder = f"usr/lib/modules/{release}"
     dependencies, aliases = "", ""
     for module in available.load_order([name for name in _MODULES if available.has(name)]):
