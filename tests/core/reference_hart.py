@@ -32,7 +32,7 @@ class ReferenceHart:
         self.ram = bytearray(size)
         self.bus = bus
         self.words: list[int] = []
-        self.effect = False
+        self.effect = self.trapped = False
         self.trace: deque[tuple[int, int, int, int]] = deque(maxlen=64)
         self._pages: dict[tuple[int, int, int], int] = {}
         environment = {"ram_load": self._ram_load, "ram_compare_exchange": self._ram_compare_exchange}
@@ -45,6 +45,8 @@ class ReferenceHart:
         self.functions["csr_write"] = self._noting_effect
         for name in ("mret", "sret"):
             self.functions[name] = self._resuming(self.functions[name])
+        self._exception = self.functions["exception"]
+        self.functions["exception"] = self._noting_exception
         self.evaluator = _Noting(self.functions, self)
 
     # what generated code calls
@@ -81,6 +83,10 @@ class ReferenceHart:
         effect = int(self._csr_write(s, number, value, now))
         self.effect = self.effect or effect != 0
         return effect
+
+    def _noting_exception(self, s: Words, cause: int, tval: int, epc: int) -> int:
+        self.trapped = True
+        return int(self._exception(s, cause, tval, epc))
 
     def _resuming(self, function: Any) -> Any:
         def call(s: Words) -> int:
@@ -121,7 +127,8 @@ class ReferenceHart:
         """Until cycle `stop`, where the native hart stopped after a slice to `end`.
 
         The native hart looks for interrupts when it is entered (`looks` are the cycles of that), after what changes
-        their state, and at the first jump or new page after its deadline: the next timer, or the slice's end.
+        their state, and at the first exception, jump or new page after its deadline: the next timer, or the slice's
+        end. An exception counts although its vector may be where nothing can be fetched: that would be for ever.
         """
         s = self.words
         s[END] = end
@@ -129,12 +136,14 @@ class ReferenceHart:
         target = self._wait(end) if s[WAITING] else self._look(end)
         while s[DEADLINE] < stop:
             pc = s[PC]
-            self.effect = False
+            self.effect = self.trapped = False
             self.evaluator.step(s)
             now = s[DEADLINE]
             if s[WAITING]:
                 target = self._wait(end)
             elif self.effect or now in looks:
+                target = self._look(end)
+            elif now > target and self.trapped:
                 target = self._look(end)
             elif now > target:
                 following = s[PC]
