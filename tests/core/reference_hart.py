@@ -141,9 +141,7 @@ class ReferenceHart:
             now = s[DEADLINE]
             if s[WAITING]:
                 target = self._wait(end)
-            elif self.effect or now in looks:
-                target = self._look(end)
-            elif now > target and self.trapped:
+            elif self.effect or now in looks or (now > target and self.trapped):
                 target = self._look(end)
             elif now > target:
                 following = s[PC]
